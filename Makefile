@@ -1,0 +1,36 @@
+# Two commands for everybody: `make demo` and `make test`. The rest is for who works on the hub.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help demo test live lint env clean openapi
+help:
+	@echo "make demo   start the hub here with a simulated cluster (KUBECONFIG=... uses a real one)"
+	@echo "make test   the default test suite"
+	@echo "make live   the suite on a real control plane, PostgreSQL and Redis (needs Go)"
+	@echo "make lint   ruff, mypy, import contracts"
+
+env: $(STAMP)
+$(STAMP): requirements/dev.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	touch $(STAMP)
+
+demo: env
+	$(BIN)/python manage.py demo
+
+test: env
+	$(BIN)/python -m pytest -n auto
+
+live: env
+	HUB_LIVE=1 $(BIN)/python -m pytest tests/live -p no:randomly
+
+lint: env
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+openapi: env
+	$(BIN)/python manage.py spectacular --file docs/openapi.yaml
+
+clean:
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache

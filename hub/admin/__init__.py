@@ -1,0 +1,4 @@
+"""The admin site for platform teams, one module per noun.
+
+May live here: what pages show and which service an action calls. May not: writes of its own, secrets.
+"""

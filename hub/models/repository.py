@@ -1,0 +1,66 @@
+"""Repositories: where manifests come from, with credentials, and what the last poll saw."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+
+from guard.fields import EncryptedTextField
+
+
+class Repository(models.Model):
+    """One Git repository as somebody registered it; mirrors are never shared between rows (sources.md 1)."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    url = models.CharField(max_length=1000)
+    # `hub.core.sources.normalise_url(url)`: what Applications and webhooks are matched by.
+    normal_url = models.CharField(max_length=1000, db_index=True)
+    project = models.ForeignKey(
+        "hub.Project", on_delete=models.PROTECT, null=True, blank=True, related_name="repositories"
+    )
+    username = models.CharField(max_length=255, blank=True, default="")
+    password = EncryptedTextField(blank=True, default="")
+    bearer_token = EncryptedTextField(blank=True, default="")
+    ssh_private_key = EncryptedTextField(blank=True, default="")
+    known_hosts = models.TextField(blank=True, default="")
+    ca_pem = models.TextField(blank=True, default="")
+    client_certificate_pem = models.TextField(blank=True, default="")
+    client_key_pem = EncryptedTextField(blank=True, default="")
+    proxy_url = EncryptedTextField(blank=True, default="")
+    generation = models.PositiveIntegerField(default=1)
+
+    # The last RefTable: {"refs": {name: sha}, "head": name}; its digest decides whether anything moved.
+    refs = models.JSONField(default=dict, blank=True)
+    refs_digest = models.CharField(max_length=64, blank=True, default="")
+    state = models.CharField(max_length=16, default="Unknown")
+    error_code = models.CharField(max_length=64, blank=True, default="")
+    error_message = models.CharField(max_length=500, blank=True, default="")
+    failures = models.PositiveIntegerField(default=0)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    next_poll_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    webhook_at = models.DateTimeField(null=True, blank=True)
+    lease_until = models.DateTimeField(null=True, blank=True)
+    fence = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["url"]
+        verbose_name_plural = "repositories"
+        constraints = [
+            models.UniqueConstraint(fields=["normal_url", "project"], name="one_repository_per_project"),
+            models.UniqueConstraint(
+                fields=["normal_url"], condition=models.Q(project__isnull=True), name="one_repository_for_all"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.url
+
+    @property
+    def credential_kind(self) -> str:
+        if self.ssh_private_key:
+            return "ssh"
+        if self.bearer_token:
+            return "bearer"
+        return "password" if self.password else "none"
