@@ -15,7 +15,10 @@ from threading import Lock
 MASK = "***"
 _PATTERNS = [
     (re.compile(r"-----BEGIN [A-Z0-9 ]{1,40}-----.*?(-----END [A-Z0-9 ]{1,40}-----|\Z)", re.DOTALL), MASK),
-    (re.compile(r"(?i)\b((?:proxy-)?authorization\s*[:=]\s*)(?:(?:bearer|basic|token)\s+)?[^\s,;\"']+"), rf"\1{MASK}"),
+    (
+        re.compile(r"(?i)\b((?:proxy-)?authorization\s*[:=]\s*)(?:(?:bearer|basic|token)\s+)?[^\s,;\"']+"),
+        rf"\1{MASK}",
+    ),
     (re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}"), rf"\1 {MASK}"),
     (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{1,20}://)[^/\s@\"'<>]{1,2000}@"), r"\1"),
     (re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s?\"'<>]{1,2000})\?[^\s\"'<>]*"), r"\1"),

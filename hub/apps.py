@@ -6,3 +6,6 @@ from django.apps import AppConfig
 class RoomConfig(AppConfig):
     name = "hub"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from hub import checks  # noqa: F401  (registers them)

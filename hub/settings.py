@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 from environs import FileAwareEnv
 
 env = FileAwareEnv()
@@ -43,14 +44,24 @@ def _fernet_key(seed: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(seed.encode()).digest()).decode()
 
 
-SECRET_KEY = env.str("HUB_SECRET_KEY", "") or (_local_secret("secret-key", lambda seed: seed * 2 + "0" * 50) if EMBEDDED else "")
+SECRET_KEY = env.str("HUB_SECRET_KEY", "") or (
+    _local_secret("secret-key", lambda seed: seed * 2 + "0" * 50) if EMBEDDED else ""
+)
+if not SECRET_KEY:
+    raise ImproperlyConfigured(
+        "HUB_SECRET_KEY is empty: set it, or HUB_SECRET_KEY_FILE, to 50 random characters"
+    )
 # First key encrypts, all keys decrypt (`manage.py rotate_keys`).
 HUB_ENCRYPTION_KEYS: list[str] = env.list("HUB_ENCRYPTION_KEYS", []) or (
     [_local_secret("encryption-key", _fernet_key)] if EMBEDDED else []
 )
-ALLOWED_HOSTS: list[str] = env.list("HUB_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"] if EMBEDDED else [])
+ALLOWED_HOSTS: list[str] = env.list(
+    "HUB_ALLOWED_HOSTS", ["127.0.0.1", "localhost", "[::1]", "testserver"] if EMBEDDED else []
+)
 HUB_URL = env.str("HUB_URL", "http://127.0.0.1:8000")
-CSRF_TRUSTED_ORIGINS: list[str] = env.list("HUB_TRUSTED_ORIGINS", [HUB_URL] if HUB_URL.startswith("https") else [])
+CSRF_TRUSTED_ORIGINS: list[str] = env.list(
+    "HUB_TRUSTED_ORIGINS", [HUB_URL] if HUB_URL.startswith("https") else []
+)
 
 INSTALLED_APPS = [
     "unfold",
@@ -171,7 +182,12 @@ REST_FRAMEWORK = {
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-REST_KNOX = {"TOKEN_TTL": None, "TOKEN_PREFIX": "hubp_", "AUTH_HEADER_PREFIX": "Bearer", "AUTO_REFRESH": False}
+REST_KNOX = {
+    "TOKEN_TTL": None,
+    "TOKEN_PREFIX": "hubp_",
+    "AUTH_HEADER_PREFIX": "Bearer",
+    "AUTO_REFRESH": False,
+}
 SPECTACULAR_SETTINGS = {
     "TITLE": "GitOps hub",
     "VERSION": "1",
@@ -216,7 +232,9 @@ LOGGING: dict[str, Any] = {
             "()": structlog.stdlib.ProcessorFormatter,
             "processors": [
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer() if SECURE else structlog.dev.ConsoleRenderer(colors=False),
+                structlog.processors.JSONRenderer()
+                if SECURE
+                else structlog.dev.ConsoleRenderer(colors=False),
             ],
             "foreign_pre_chain": [
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -240,4 +258,9 @@ structlog.configure(
     logger_factory=structlog.stdlib.LoggerFactory(),
     cache_logger_on_first_use=True,
 )
-UNFOLD = {"SITE_TITLE": "GitOps hub", "SITE_HEADER": "GitOps hub", "SHOW_HISTORY": False, "SHOW_VIEW_ON_SITE": False}
+UNFOLD = {
+    "SITE_TITLE": "GitOps hub",
+    "SITE_HEADER": "GitOps hub",
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+}

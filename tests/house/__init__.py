@@ -1,0 +1,1 @@
+"""Guards of the house: contracts, purity, budgets, migrations, settings, commands, documents."""

@@ -1,0 +1,58 @@
+"""System checks: every insecure setting is named with its consequence (security-and-reliability.md S6)."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+from django.conf import settings
+from django.core.checks import Error, Tags, Warning, register
+
+
+@register(Tags.security, deploy=True)
+def production_is_safe(**_: Any) -> list[Error]:
+    """Refuse what must not reach production: missing keys, demo switches, an open broker (E8, F11)."""
+    found = []
+    if not settings.HUB_ENCRYPTION_KEYS:
+        found.append(
+            Error(
+                "HUB_ENCRYPTION_KEYS is empty: no credential can be stored",
+                hint="python -c 'from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())'",
+                id="hub.E002",
+            )
+        )
+    if settings.HUB_DEMO:
+        found.append(
+            Error("HUB_DEMO permits loopback addresses, plain HTTP and plain cookies", id="hub.E003")
+        )
+    broker = urlsplit(settings.CELERY_BROKER_URL)
+    if broker.scheme.startswith("redis") and not _local(broker.hostname or ""):
+        if not broker.password:
+            found.append(
+                Error("REDIS_URL has no password: whoever reaches it can enqueue tasks", id="hub.E004")
+            )
+        if broker.scheme == "redis" and not _private(broker.hostname or ""):
+            found.append(
+                Error("REDIS_URL leaves the private network without TLS", hint="rediss://", id="hub.E005")
+            )
+    return found
+
+
+@register()
+def libyaml_is_present(**_: Any) -> list[Warning]:
+    if not yaml.__with_libyaml__:
+        return [Warning("PyYAML lacks libyaml: reading manifests is about 8 times slower", id="hub.W001")]
+    return []
+
+
+def _local(host: str) -> bool:
+    return host in {"localhost", ""} or host.startswith("127.") or host == "::1"
+
+
+def _private(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return "." not in host

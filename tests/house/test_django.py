@@ -1,0 +1,65 @@
+"""Django's own guards: migrations are complete, production settings are clean."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from io import StringIO
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import call_command
+
+from tests.house.sources import ROOT
+
+PRODUCTION = {
+    "HUB_SECRET_KEY": "k9!" + "3f7Q_xZ" * 10,
+    "HUB_ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+    "HUB_ALLOWED_HOSTS": "hub.example.com",
+    "HUB_URL": "https://hub.example.com",
+    "REDIS_URL": "rediss://:secret@redis.example.com:6379/0",
+    "DATABASE_URL": "postgres://hub:secret@db.example.com/hub",
+}
+
+
+def _check(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.django_db
+def test_no_migration_is_missing() -> None:
+    out = StringIO()
+    call_command("makemigrations", "--check", "--dry-run", stdout=out)
+    assert "No changes detected" in out.getvalue()
+
+
+def test_f11_production_settings_pass_the_deploy_check() -> None:
+    run = _check(PRODUCTION)
+    assert run.returncode == 0, run.stderr
+
+
+def test_f11_production_without_keys_is_refused() -> None:
+    run = _check({**PRODUCTION, "HUB_SECRET_KEY": ""})
+    assert run.returncode != 0
+    assert "HUB_SECRET_KEY" in run.stderr
+
+
+def test_e8_a_broker_on_the_network_without_a_password_is_refused() -> None:
+    run = _check({**PRODUCTION, "REDIS_URL": "redis://redis.example.com:6379/0"})
+    assert run.returncode != 0
+    assert "REDIS_URL" in run.stderr
+
+
+def test_the_demo_switch_fails_the_deploy_check() -> None:
+    run = _check({**PRODUCTION, "HUB_DEMO": "true"})
+    assert run.returncode != 0
+    assert "HUB_DEMO" in run.stderr
