@@ -38,10 +38,10 @@ def parse_version(text: str) -> Version | None:
     found = _VERSION.fullmatch(text) if len(text) <= _MAX_TEXT else None
     if found is None:
         return None
-    numbers = [int(found[part] or 0) for part in ("major", "minor", "patch")]
-    if max(numbers) >= 1 << 64 or any(_bad_identifier(part) for part in (found["pre"] or "").split(".")):
+    major, minor, patch = (int(found[part] or 0) for part in ("major", "minor", "patch"))
+    if max(major, minor, patch) >= 1 << 64 or any(map(_bad_identifier, (found["pre"] or "").split("."))):
         return None
-    return Version(*numbers, prerelease=found["pre"], build=found["build"])
+    return Version(major, minor, patch, prerelease=found["pre"], build=found["build"])
 
 
 def _bad_identifier(part: str) -> bool:
@@ -173,8 +173,8 @@ def _pattern_of(found: re.Match[str]) -> _Pattern:
         if found[name] is None or found[name] in "xX*":
             break
         numbers.append(int(found[name]))
-    padded = (*numbers, 0, 0, 0)[:3]
-    return _Pattern(Version(*padded, prerelease=found["pre"]), len(numbers))
+    major, minor, patch = (*numbers, 0, 0, 0)[:3]
+    return _Pattern(Version(major, minor, patch, prerelease=found["pre"]), len(numbers))
 
 
 def highest(names: Iterable[str], wanted: VersionRange, prefix: str = "") -> str | None:

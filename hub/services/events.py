@@ -1,0 +1,127 @@
+"""Storing Events as the plain mappings that notifications receive (notifications.md 2)."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from guard.redact import redact
+from hub.core.events import Event as Happened
+from hub.models import Application, Event, HubIdentity
+
+
+@functools.lru_cache(maxsize=1)
+def hub_id() -> str:
+    """The id this hub writes into clusters; it never changes after the first migration."""
+    return HubIdentity.objects.values_list("id", flat=True).get()
+
+
+@functools.lru_cache(maxsize=1)
+def mask_key() -> bytes:
+    """The key of the HMACs that stand for Secret values."""
+    return bytes.fromhex(HubIdentity.objects.get().mask_key.reveal())
+
+
+def link(path: str) -> str:
+    return settings.HUB_URL.rstrip("/") + path
+
+
+def store(app: Application, happened: Sequence[Happened], context: Mapping[str, Any]) -> list[str]:
+    """Insert events of one application inside the caller's transaction; keys that exist are left alone.
+
+    `context` holds what the pass knows: operation, revisions, previous_revisions, changes, health, sync, images.
+    Returns the keys, for the nudge after commit.
+    """
+    now = timezone.now()
+    rows = []
+    for offset, event in enumerate(happened, start=1):
+        seq = app.event_seq + offset
+        rows.append(
+            Event(
+                key=event.key[:255],
+                name=event.name,
+                seq=seq,
+                application=app.id,
+                project=app.project.name,
+                severity=event.severity,
+                summary=redact(event.summary, limit=500),
+                data=mapping(app, event, context, seq, now),
+                occurred_at=now,
+            )
+        )
+    if rows:
+        app.event_seq += len(rows)
+        Event.objects.bulk_create(rows, ignore_conflicts=True)
+    return [row.key for row in rows]
+
+
+def mapping(
+    app: Application, event: Happened, context: Mapping[str, Any], seq: int, now: datetime
+) -> dict[str, Any]:
+    """The mapping of one event: every key always present, absent things as empty values."""
+    changes = list(context.get("changes") or ())
+    return {
+        "id": event.key,
+        "key": event.key,
+        "name": event.name,
+        "seq": seq,
+        "occurred_at": now.isoformat(),
+        "severity": event.severity,
+        "summary": redact(event.summary, limit=500),
+        "app": app_view(app),
+        "project": {"name": app.project.name, "labels": app.project.labels},
+        "cluster": {
+            "name": app.cluster.name,
+            "server": app.cluster.server,
+            "labels": app.cluster.labels,
+            "state": app.cluster.state,
+        },
+        "revisions": list(context.get("revisions") or ()),
+        "previous_revisions": list(context.get("previous_revisions") or ()),
+        "operation": context.get("operation") or {},
+        "initiator": (context.get("operation") or {}).get("initiator")
+        or {"kind": "automation", "name": "hub", "via": "tick"},
+        "reason": event.reason,
+        "changes": changes[:200],
+        "changes_total": len(changes),
+        "health": {"status": app.health_status, "message": app.health_message},
+        "sync": {"status": app.sync_status, "counts": app.counts},
+        "drift": dict(event.data) if event.name.startswith("drift") else {},
+        "detail": dict(event.data),
+        "images": list(context.get("images") or ()),
+        "resolves": event.ends,
+        "links": {"app": link(f"/admin/hub/application/{app.id}/change/")},
+    }
+
+
+def app_view(app: Application) -> dict[str, Any]:
+    automated = (app.sync_policy or {}).get("automated") or {}
+    return {
+        "name": app.name,
+        "namespace": "",
+        "uid": str(app.id),
+        "project": app.project.name,
+        "labels": app.labels,
+        "annotations": app.annotations,
+        "destination_namespace": app.destination_namespace,
+        "auto_sync": {
+            "enabled": bool(automated) and automated.get("enabled", True),
+            "prune": bool(automated.get("prune")),
+            "self_heal": bool(automated.get("self_heal")),
+        },
+        "url": link(f"/admin/hub/application/{app.id}/change/"),
+    }
+
+
+def undispatched(limit: int = 200) -> list[Event]:
+    """Events that notifications have not seen yet, in the order they were written."""
+    return list(Event.objects.filter(dispatched_at__isnull=True).order_by("id")[:limit])
+
+
+def mark_dispatched(ids: Iterable[int]) -> None:
+    Event.objects.filter(id__in=list(ids), dispatched_at__isnull=True).update(dispatched_at=timezone.now())

@@ -1,0 +1,142 @@
+"""One owner per application at a time: a lease in the row, by database time, with a fencing token.
+
+Taken by one conditional UPDATE, so it works alike on SQLite and PostgreSQL and needs no broker lock (house.md 4.2,
+security-and-reliability.md H3, H11). A pass that was killed leaves its lease to lapse; the next claim counts it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import close_old_connections
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Now
+
+from hub.models import Application
+
+LEASE = timedelta(seconds=60)
+RENEW_EVERY_S = 20.0
+# A pass starts no write with less lease left than the time-out of one (security-and-reliability.md H21).
+SAFETY_S = 30.0
+
+
+class LeaseLost(Exception):
+    """Another worker owns the application now: nothing this pass knows may be written."""
+
+
+@dataclass
+class Lease:
+    """A claim on one application. `seen` is `look_count` at the claim: what came later wants another pass."""
+
+    application_id: uuid.UUID
+    fence: int
+    seen: int
+    level: int
+    lost_before: int
+    lost: bool = False
+
+    def check(self) -> None:
+        """Raises LeaseLost when a renewal found the row in other hands."""
+        if self.lost:
+            raise LeaseLost(str(self.application_id))
+
+
+def process_name() -> str:
+    """Who this process is in lease rows and heartbeats."""
+    return f"{socket.gethostname()[:60]}:{os.getpid()}"
+
+
+def claim(application_id: uuid.UUID) -> Lease | None:
+    """Take the lease, or None when somebody else holds it or the row is gone."""
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+    claimed = (
+        Application.objects.filter(free, id=application_id)
+        .order_by()
+        .update(
+            # The count first: a lease that is still set although it lapsed belonged to a pass that died.
+            lost_passes=Case(
+                When(lease_until__isnull=True, then=F("lost_passes")), default=F("lost_passes") + Value(1)
+            ),
+            lease_until=Now() + LEASE,
+            lease_owner=process_name(),
+            fence=F("fence") + 1,
+        )
+    )
+    if not claimed:
+        return None
+    row = (
+        Application.objects.filter(id=application_id)
+        .values("fence", "look_count", "look_level", "lost_passes")
+        .get()
+    )
+    lease = Lease(application_id, row["fence"], row["look_count"], row["look_level"], row["lost_passes"])
+    keeper.hold(lease)
+    return lease
+
+
+def release(lease: Lease) -> None:
+    """Give the lease back, unless it is no longer ours."""
+    keeper.drop(lease)
+    Application.objects.filter(id=lease.application_id, fence=lease.fence).update(
+        lease_until=None, lease_owner="", lost_passes=0
+    )
+
+
+@contextmanager
+def held(application_id: uuid.UUID) -> Iterator[Lease | None]:
+    """The lease for the length of a block; None when it was not free."""
+    lease = claim(application_id)
+    try:
+        yield lease
+    finally:
+        if lease is not None:
+            release(lease)
+
+
+class _Keeper:
+    """Renews what this process holds, every 20 s, from one thread that lives while anything is held."""
+
+    def __init__(self) -> None:
+        self._held: dict[uuid.UUID, Lease] = {}
+        self._lock = threading.Lock()
+        self._wake = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def hold(self, lease: Lease) -> None:
+        with self._lock:
+            self._held[lease.application_id] = lease
+            if self._thread is None or not self._thread.is_alive() or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
+                self._thread.start()
+
+    def drop(self, lease: Lease) -> None:
+        with self._lock:
+            self._held.pop(lease.application_id, None)
+
+    def _run(self) -> None:
+        while not self._wake.wait(RENEW_EVERY_S):
+            with self._lock:
+                held = list(self._held.values())
+            for lease in held:
+                self.renew(lease)
+            close_old_connections()
+
+    def renew(self, lease: Lease) -> None:
+        """Push the end of one lease out; a miss marks it lost."""
+        kept = Application.objects.filter(id=lease.application_id, fence=lease.fence).update(
+            lease_until=Now() + LEASE
+        )
+        if not kept:
+            lease.lost = True
+
+
+keeper = _Keeper()

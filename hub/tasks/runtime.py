@@ -1,0 +1,129 @@
+"""What one worker process keeps running: a pool for local hints, timers, and which applications wait in it.
+
+A hint from a watch event or a timer of this process needs no broker: it goes straight into the pool. So a dead
+broker delays only what other processes ask for (security-and-reliability.md H4).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from django.db import close_old_connections
+
+log = structlog.get_logger(__name__)
+Work = Callable[[uuid.UUID], None]
+
+
+class Runtime:
+    """A small pool with one queue place per application, and timers below a minute.
+
+    Hinting an application that already waits does nothing; hinting one that runs makes it run once more after.
+    """
+
+    def __init__(self, work: Work, *, threads: int) -> None:
+        self._work = work
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pass")
+        self._lock = threading.Condition()
+        self._waiting: set[uuid.UUID] = set()
+        self._running: set[uuid.UUID] = set()
+        self._again: set[uuid.UUID] = set()
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []
+        self._serial = itertools.count()
+        self._stopped = False
+        self._clock = threading.Thread(target=self._run_timers, name="timers", daemon=True)
+        self._clock.start()
+
+    def hint(self, application_id: uuid.UUID) -> None:
+        """Look at this application soon. Never blocks; safe from any thread."""
+        with self._lock:
+            if self._stopped or application_id in self._waiting:
+                return
+            if application_id in self._running:
+                self._again.add(application_id)
+                return
+            self._waiting.add(application_id)
+        self._pool.submit(self._run, application_id)
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Call `action` (short, never blocking) after so many seconds."""
+        with self._lock:
+            heapq.heappush(self._timers, (time.monotonic() + seconds, next(self._serial), action))
+            self._lock.notify_all()
+
+    def hint_after(self, seconds: float, application_id: uuid.UUID) -> None:
+        self.after(seconds, lambda: self.hint(application_id))
+
+    def submit(self, action: Callable[[], None]) -> None:
+        """Run anything else in the pool."""
+        if not self._stopped:
+            self._pool.submit(self._guarded, action)
+
+    def idle(self) -> bool:
+        """Nothing waits and nothing runs (timers do not count)."""
+        with self._lock:
+            return not self._waiting and not self._running
+
+    def stop(self) -> None:
+        """Take no more hints and wait for the passes that run."""
+        with self._lock:
+            self._stopped = True
+            self._lock.notify_all()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _run(self, application_id: uuid.UUID) -> None:
+        with self._lock:
+            self._waiting.discard(application_id)
+            self._running.add(application_id)
+        try:
+            self._guarded(lambda: self._work(application_id))
+        finally:
+            with self._lock:
+                self._running.discard(application_id)
+                again = application_id in self._again
+                self._again.discard(application_id)
+            if again:
+                self.hint(application_id)
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception:
+            # The pool is the last place that can report it; the rows say what is still due.
+            log.exception("a pass failed", thread=threading.current_thread().name)
+        finally:
+            close_old_connections()
+
+    def _run_timers(self) -> None:
+        while True:
+            with self._lock:
+                while not self._stopped and (not self._timers or self._timers[0][0] > time.monotonic()):
+                    pause = self._timers[0][0] - time.monotonic() if self._timers else None
+                    self._lock.wait(pause)
+                if self._stopped:
+                    return
+                _, _, action = heapq.heappop(self._timers)
+            try:
+                action()
+            except Exception:
+                log.exception("a timer failed")
+
+
+_current: Runtime | None = None
+
+
+def current() -> Runtime | None:
+    """The runtime of this process, None in processes that do no passes (web, commands)."""
+    return _current
+
+
+def install(runtime: Runtime | None) -> None:
+    """Make `runtime` the one of this process."""
+    global _current
+    _current = runtime
