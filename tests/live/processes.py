@@ -42,6 +42,10 @@ class Processes:
             start_new_session=True,
         )
 
+    @property
+    def supervisor_pid(self) -> int:
+        return self._supervisor.pid
+
     def start(
         self, name: str, argv: Sequence[str], *, user: str | None = None, stop_signal: str = "SIGKILL"
     ) -> int:
@@ -131,8 +135,9 @@ class Processes:
         if pipe_in is None or pipe_out is None or pipe_in.closed:
             raise ProcessError("These processes have been closed.")
         with self._lock:
-            pipe_in.write(json.dumps({"op": op, "name": name, **more}).encode() + b"\n")
-            pipe_in.flush()
+            with contextlib.suppress(BrokenPipeError):  # then there is no answer either
+                pipe_in.write(json.dumps({"op": op, "name": name, **more}).encode() + b"\n")
+                pipe_in.flush()
             line = pipe_out.readline()
         if not line:
             raise ProcessError("The supervisor of the processes has ended.")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import secrets
 import shutil
 import ssl
@@ -24,7 +23,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.live.controlplane import build
-from tests.live.processes import Processes, ProcessError, free_ports
+from tests.live.processes import ProcessError, Processes, free_ports
 
 _STAGES = Path(__file__).with_name("stages.yaml")
 _READY_WITHIN = 90.0  # seconds; four when the machine has nothing else to do
@@ -240,8 +239,8 @@ class ControlPlane:
 
     # --- processes
 
-    def _run(self, name: str, arguments: Sequence[str | os.PathLike[str]]) -> None:
-        self._processes.start(name, [str(self._programs / name), *map(os.fspath, arguments)])
+    def _run(self, name: str, arguments: Sequence[str | Path]) -> None:
+        self._processes.start(name, [str(self._programs / name), *map(str, arguments)])
 
     def _etcd_arguments(self) -> list[str]:
         client, peer = f"http://127.0.0.1:{self._etcd_port}", f"http://127.0.0.1:{self._peer_port}"
