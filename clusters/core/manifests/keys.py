@@ -1,4 +1,4 @@
-"""Kubernetes objects as plain dicts: keys, tracking, reading YAML as kubectl reads it."""
+"""What identifies a Kubernetes object, and the names the hub writes on it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ MANAGED_BY_LABEL = "gitops-hub.io/managed-by"
 HOOK_FINALIZER = "gitops-hub.io/hook-finalizer"
 OPERATION_ANNOTATION = "gitops-hub.io/operation"
 FINGERPRINT_ANNOTATION = "gitops-hub.io/hook-fingerprint"
+LAST_APPLIED_ANNOTATION = "kubectl.kubernetes.io/last-applied-configuration"
 
 
 class ResourceKey(NamedTuple):
@@ -28,6 +29,19 @@ class ResourceKey(NamedTuple):
 
 def key_of(obj: Manifest) -> ResourceKey:
     """The ResourceKey of an object that has apiVersion, kind and metadata.name."""
-    group, _, _ = obj["apiVersion"].rpartition("/")
     metadata = obj["metadata"]
-    return ResourceKey(group, obj["kind"], metadata.get("namespace") or "", metadata.get("name") or "")
+    return ResourceKey(
+        group_of(obj), obj["kind"], metadata.get("namespace") or "", metadata.get("name") or ""
+    )
+
+
+def group_of(obj: Manifest) -> str:
+    """The API group in `apiVersion`; empty for the core group."""
+    return str(obj.get("apiVersion") or "").rpartition("/")[0]
+
+
+def metadata_map(obj: Manifest, name: str) -> dict[str, Any]:
+    """`metadata.labels` or `metadata.annotations` as a dict, empty when absent or malformed."""
+    metadata = obj.get("metadata")
+    value = metadata.get(name) if isinstance(metadata, dict) else None
+    return value if isinstance(value, dict) else {}
