@@ -11,7 +11,8 @@ class Connection:
 
     `identity` is stable per cluster (its key in caches and shards); `generation` changes with credentials or
     address, so that a cached session made from an older Connection is dropped.
-    `addresses` are the checked IP addresses of the host (guard.addresses); empty means resolve at connect time.
+    The server's name is resolved and judged at every connect (guard.addresses); `private_networks` are the private
+    ranges that may be dialled (networks as text), in-cluster needs none.
     `namespaces` non-empty restricts every list and watch to these namespaces (access-and-api.md CL9).
     """
 
@@ -31,4 +32,5 @@ class Connection:
     cluster_resources: bool = True
     impersonate_user: str = ""
     allow_loopback: bool = False
+    private_networks: tuple[str, ...] = ()
     max_in_flight: int = 16
