@@ -151,8 +151,8 @@ def free_ports(count: int) -> list[int]:
     """Different loopback TCP ports on which nobody listens now.
 
     They lie below the range from which the kernel takes the ports of outgoing connections: otherwise
-    a client that retries a stopped server could take the server's port, or even connect to itself. Somebody
-    else may still be faster, so whoever starts a server tries again with other ports.
+    a client that retries a stopped server could take the server's port, or even connect to itself. Between
+    this answer and the start of the server somebody else may still take one; it is rare, as they are drawn.
     """
     highest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     lowest = 20000 if highest > 21000 else 1024

@@ -74,7 +74,8 @@ class Service:
 def postgres() -> Iterator[Service]:
     """A fresh cluster with an empty database `hub`; `url` is `postgres://hub:<password>@127.0.0.1:<port>/hub`.
 
-    Nothing is synced to disk: what was committed outlives a crash of the server, not of the machine. Raises ProcessError when the programs are missing or do not start.
+    Nothing is synced to disk: what was committed outlives a crash of the server, not of the machine.
+    Raises ProcessError when the programs are missing or do not start.
     """
     programs = _postgres_programs()
     user = _postgres_user()
