@@ -1,6 +1,7 @@
 """When to look again: intervals, ladders and what servers ask for (sources.md 2.1, 2.6, 6, 7).
 
-`jitter` is a number from 0 to 1 that the caller draws; now is an argument. Nothing here remembers anything.
+`factor` is the jitter of `hub.core.schedule.jitter`; now is an argument. Nothing here remembers anything.
+The ordinary interval of a Repository is `hub.core.schedule.next_poll`.
 """
 
 from __future__ import annotations
@@ -10,23 +11,12 @@ from email.utils import parsedate_to_datetime
 
 from hub.errors import SourceError
 
-POLL = timedelta(seconds=60)
-POLL_WITH_WEBHOOK = timedelta(seconds=180)
-WEBHOOK_COUNTS_FOR = timedelta(hours=24)
 HINT_SPACING = timedelta(seconds=1)
 LAG_LOOKS = (timedelta(seconds=2), timedelta(seconds=5), timedelta(seconds=15))
 AFTER_REFUSAL = timedelta(minutes=10)
 _FIRST, _LAST = 30.0, 1800.0
 _ASKED_FLOOR, _ASKED_CAP = 5.0, 3600.0
 _RENDER_LADDER = (timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10), timedelta(hours=1))
-
-
-def poll_interval(
-    now: datetime, last_webhook_at: datetime | None, jitter: float, *, base: timedelta = POLL
-) -> timedelta:
-    """60 s, three times that while webhooks arrive; both +-10 %."""
-    heard = last_webhook_at is not None and now - last_webhook_at < WEBHOOK_COUNTS_FOR
-    return base * (3 if heard else 1) * (0.9 + 0.2 * jitter)
 
 
 def next_poll_for_hint(now: datetime, last_poll_at: datetime | None) -> datetime:
@@ -48,20 +38,20 @@ def parse_retry_after(text: str, now: datetime) -> float | None:
     return min(max(seconds, _ASKED_FLOOR), _ASKED_CAP)
 
 
-def unavailable_wait(failures: int, jitter: float, asked: float | None = None) -> timedelta:
-    """What a server asks for, else 30 s doubled per failure up to 30 min, with 10 % jitter. `failures` from 1."""
+def unavailable_wait(failures: int, factor: float = 1.0, asked: float | None = None) -> timedelta:
+    """What a server asks for, else 30 s doubled per failure up to 30 min. `failures` from 1."""
     if asked is not None:
         return timedelta(seconds=min(max(asked, _ASKED_FLOOR), _ASKED_CAP))
     seconds = min(_FIRST * 2.0 ** min(max(failures - 1, 0), 10), _LAST)
-    return timedelta(seconds=seconds * (0.9 + 0.2 * jitter))
+    return timedelta(seconds=seconds * factor)
 
 
-def wait_after(error: SourceError, failures: int, jitter: float) -> timedelta | None:
+def wait_after(error: SourceError, failures: int, factor: float = 1.0) -> timedelta | None:
     """How long all Repositories of that host and credential wait, or None: go on with the ordinary interval."""
     if error.code == "AuthenticationFailed":
         return AFTER_REFUSAL
     if error.code in ("RateLimited", "RepositoryUnavailable"):
-        return unavailable_wait(failures, jitter, error.retry_after)
+        return unavailable_wait(failures, factor, error.retry_after)
     return None
 
 

@@ -74,12 +74,14 @@ class RefTable:
 
     @staticmethod
     def from_json(data: Mapping[str, object]) -> RefTable:
-        """Raises TypeError or KeyError when `data` was not made by `as_json`."""
-        refs, tags, at = data["refs"], data["tag_objects"], data["observed_at"]
+        """What `as_json` made; an empty mapping is a table that was never read."""
+        refs, tags, at = data.get("refs") or {}, data.get("tag_objects") or {}, data.get("observed_at")
         if not isinstance(refs, dict) or not isinstance(tags, dict):
             raise TypeError("refs and tag_objects are mappings")
         observed = datetime.fromisoformat(at) if isinstance(at, str) else None
-        return RefTable(dict(refs), dict(tags), str(data["head"]), str(data["head_id"]), observed)
+        return RefTable(
+            dict(refs), dict(tags), str(data.get("head") or ""), str(data.get("head_id") or ""), observed
+        )
 
 
 @dataclass(frozen=True, slots=True)

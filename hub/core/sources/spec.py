@@ -15,7 +15,15 @@ from hub.errors import SourceError
 
 TOOLS = ("helm", "kustomize", "directory", "plugin")
 _FIXED = ("repoURL", "path", "targetRevision", "chart")
-_TEXTS = ("repoURL", "path", "targetRevision", "tagPrefix", "chart", "ref", "name")
+_TEXTS = {
+    "repoURL": "repo_url",
+    "path": "path",
+    "targetRevision": "target_revision",
+    "tagPrefix": "tag_prefix",
+    "chart": "chart",
+    "ref": "ref",
+    "name": "name",
+}
 _REF = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 _BUILD_VARIABLE = re.compile(r"ARGOCD_(?:APP|ENV)_[A-Z0-9_]*|KUBE_(?:VERSION|API_VERSIONS)", re.ASCII)
 
@@ -65,18 +73,18 @@ class DirectoryOptions:
     @staticmethod
     def read(settings: Mapping[str, Any]) -> DirectoryOptions:
         """Raises SourceError InvalidSource or InvalidGlob."""
-        for name in ("recurse", "disableExtensionFilter"):
-            if not isinstance(settings.get(name) or False, bool):
-                raise SourceError("InvalidSource", f"directory.{name} must be true or false")
-        for name in ("include", "exclude"):
-            if not isinstance(settings.get(name) or "", str):
-                raise SourceError("InvalidSource", f"directory.{name} must be text")
-        options = DirectoryOptions(
-            bool(settings.get("recurse")),
-            settings.get("include") or "",
-            settings.get("exclude") or "",
-            bool(settings.get("disableExtensionFilter")),
+        unfiltered = (
+            settings.get("disableExtensionFilter") or settings.get("disable_extension_filter") or False
         )
+        recurse = settings.get("recurse") or False
+        for name, flag in (("recurse", recurse), ("disableExtensionFilter", unfiltered)):
+            if not isinstance(flag, bool):
+                raise SourceError("InvalidSource", f"directory.{name} must be true or false")
+        include, exclude = settings.get("include") or "", settings.get("exclude") or ""
+        for name, pattern in (("include", include), ("exclude", exclude)):
+            if not isinstance(pattern, str):
+                raise SourceError("InvalidSource", f"directory.{name} must be text")
+        options = DirectoryOptions(recurse, include, exclude, unfiltered)
         _ = options.include_glob, options.exclude_glob
         return options
 
@@ -103,7 +111,10 @@ def _glob(field_name: str, pattern: str) -> Glob | None:
 
 
 def parse_sources(spec: Mapping[str, Any], **url_rules: bool) -> tuple[Source, ...]:
-    """The sources of an Application spec; `sources` wins over `source`. Raises the first of `source_errors`."""
+    """The sources of an Application spec; `sources` wins over `source`. Raises the first of `source_errors`.
+
+    Keys may be spelled as in Argo CD (`repoURL`) or as in our records (`repo_url`).
+    """
     for error in source_errors(spec, **url_rules):
         raise error
     return tuple(_read(entry, number) for number, entry in enumerate(_entries(spec), 1))
@@ -136,25 +147,18 @@ def _entries(spec: Mapping[str, Any]) -> Sequence[Any]:
 def _read(entry: Any, number: int) -> Source:
     if not isinstance(entry, Mapping):
         raise SourceError("InvalidSource", f"source {number} must be an object")
-    for name in _TEXTS:
-        if not isinstance(entry.get(name) or "", str):
-            raise SourceError("InvalidSource", f"source {number}: {name} must be text")
+    text: dict[str, str] = {}
+    for theirs, ours in _TEXTS.items():
+        found = entry.get(theirs) or entry.get(ours) or ""
+        if not isinstance(found, str):
+            raise SourceError("InvalidSource", f"source {number}: {theirs} must be text")
+        text[ours] = found
     for name in TOOLS:
         if entry.get(name) is not None and not isinstance(entry[name], Mapping):
             raise SourceError("InvalidSource", f"source {number}: {name} must be an object")
-    text = {name: entry.get(name) or "" for name in _TEXTS}
-    return Source(
-        repo_url=text["repoURL"].strip(),
-        path=text["path"],
-        target_revision=text["targetRevision"],
-        tag_prefix=text["tagPrefix"],
-        chart=text["chart"],
-        ref=text["ref"],
-        name=text["name"],
-        number=number,
-        has_path=bool(text["path"]),
-        tools={name: copy.deepcopy(dict(entry[name])) for name in TOOLS if entry.get(name) is not None},
-    )
+    text["repo_url"] = text["repo_url"].strip()
+    tools = {name: copy.deepcopy(dict(entry[name])) for name in TOOLS if entry.get(name) is not None}
+    return Source(**text, number=number, has_path=bool(text["path"]), tools=tools)
 
 
 def check_source(source: Source, where: str = "source", **url_rules: bool) -> None:
