@@ -1,0 +1,118 @@
+"""Health of one live object: which source of rules speaks first (sync-semantics.md 8.1)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from clusters.core.health import pods
+from clusters.core.health.custom import crossplane, looks_like_crossplane
+from clusters.core.health.known import rule_of
+from clusters.core.health.reading import (
+    NO_CONDITION,
+    Health,
+    conditions,
+    degraded,
+    dig,
+    healthy,
+    is_known_behind,
+    not_observed,
+    number,
+    progressing,
+    sentence,
+    text,
+)
+from clusters.core.health.tables import fresh
+from clusters.core.manifests import HOOK_FINALIZER, Manifest
+
+BUILT_IN_GROUPS = frozenset(
+    {
+        "",
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "apps",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "autoscaling",
+        "batch",
+        "certificates.k8s.io",
+        "coordination.k8s.io",
+        "discovery.k8s.io",
+        "events.k8s.io",
+        "extensions",
+        "flowcontrol.apiserver.k8s.io",
+        "internal.apiserver.k8s.io",
+        "networking.k8s.io",
+        "node.k8s.io",
+        "policy",
+        "rbac.authorization.k8s.io",
+        "resource.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+        "storagemigration.k8s.io",
+    }
+)
+"""Groups whose kinds come with Kubernetes: kstatus conventions are for all others."""
+
+
+class NoRule:
+    """The type of `NO_RULE`: there is no custom rule for this kind (None would be a rule without opinion)."""
+
+
+NO_RULE: Final = NoRule()
+
+
+def assess(
+    obj: Manifest, *, is_hook: bool = False, custom: Health | NoRule | None = NO_RULE
+) -> Health | None:
+    """Health of a live object; None when its kind has no opinion. Never raises, whatever the object holds.
+
+    `custom` is what a custom rule (8.3) said about this very object; None means it ran and has no opinion, which
+    is final. `is_hook`: the object is a hook, so a Pod is never made long-running by an annotation.
+    """
+    if text(obj, "metadata", "deletionTimestamp") and not _held_for_hook(obj):
+        return progressing("Pending deletion")
+    if not isinstance(custom, NoRule):
+        return custom
+    group, kind = group_of(obj), text(obj, "kind")
+    if (group, kind) == ("", "Pod"):
+        return pods.pod(obj, is_hook=is_hook)
+    if rule := rule_of(group, kind):
+        return rule(obj)
+    if group in BUILT_IN_GROUPS:
+        return None
+    return crossplane(obj) if looks_like_crossplane(obj) else kstatus(obj)
+
+
+def group_of(obj: Manifest) -> str:
+    """The API group, empty for the core group."""
+    return text(obj, "apiVersion").rpartition("/")[0]
+
+
+def _held_for_hook(obj: Manifest) -> bool:
+    finalizers = dig(obj, "metadata", "finalizers")
+    return isinstance(finalizers, list) and HOOK_FINALIZER in finalizers
+
+
+def kstatus(obj: Manifest) -> Health | None:
+    """A custom kind without a rule, by the kstatus conventions. No conditions, or none of theirs: no opinion.
+
+    Conditions that carry an observedGeneration older than the object's speak of an older spec.
+    """
+    everything = conditions(obj)
+    if not everything:
+        return None
+    if is_known_behind(obj):
+        return not_observed(obj)
+    found = fresh(everything, number(obj, "metadata", "generation"))
+    stalled, reconciling = found.get("Stalled", NO_CONDITION), found.get("Reconciling", NO_CONDITION)
+    if stalled.status == "True":
+        return degraded(sentence(stalled, "it is stalled"))
+    if reconciling.status == "True":
+        return progressing(sentence(reconciling, "it is being reconciled"))
+    speaking = [name for name in ("Ready", "Available") if name in everything]
+    for name in speaking:
+        one = found.get(name, NO_CONDITION)
+        if one.status != "True":
+            return progressing(sentence(one, f"waiting for {name}"))
+    return healthy(found[speaking[0]].message) if speaking else None
