@@ -152,7 +152,7 @@ TIME_ZONE = "UTC"
 USE_I18N = False
 USE_TZ = True
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+STATIC_ROOT = Path(env.str("HUB_STATIC_ROOT", str(DATA_DIR / "static")))
 WHITENOISE_USE_FINDERS = EMBEDDED
 
 SECURE = not (EMBEDDED or HUB_DEMO)

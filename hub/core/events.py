@@ -44,7 +44,7 @@ def happened(
         _open_silently(after, memory)
         return [], memory
     events = [
-        *_operation(app, name, before, after, memory),
+        *_operation(name, before, after, memory),
         *_drift(app, name, after, memory),
         *_health(app, name, after, memory),
         *_unknown(app, name, before, after, memory),
@@ -62,7 +62,7 @@ def _open_silently(after: State, memory: Memory) -> None:
         memory["drift"] = {"n": 1, "open": True, "digest": after["drift_digest"], "told": False}
 
 
-def _operation(app: str, name: str, before: State, after: State, memory: Memory) -> list[Event]:
+def _operation(name: str, before: State, after: State, memory: Memory) -> list[Event]:
     now, then = after.get("operation"), before.get("operation") or {}
     if not now or now.get("dry_run"):
         return []

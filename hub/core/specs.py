@@ -50,6 +50,11 @@ def number(value: Any, path: str, errors: Errors) -> Any:
     return value
 
 
+def anything(value: Any, _path: str, _errors: Errors) -> Any:
+    """Judged elsewhere (hub.core.sources answers for tools that wait)."""
+    return value
+
+
 def texts(value: Any, path: str, errors: Errors) -> Any:
     return list_of(text())(value, path, errors)
 
@@ -127,9 +132,9 @@ SOURCE = record(
         "ref": text(63),
         "chart": text(253),
         "directory": DIRECTORY,
-        "helm": lambda value, path, errors: value,
-        "kustomize": lambda value, path, errors: value,
-        "plugin": lambda value, path, errors: value,
+        "helm": anything,
+        "kustomize": anything,
+        "plugin": anything,
     },
     required=("repo_url",),
 )
@@ -197,3 +202,39 @@ def read_application(document: Any) -> tuple[dict[str, Any], Errors]:
     if not errors and not values.get("sources"):
         _wrong(errors, "sources", "at least one source is required")
     return values, errors
+
+
+_CAMEL = {
+    "repo_url": "repoURL",
+    "target_revision": "targetRevision",
+    "tag_prefix": "tagPrefix",
+    "disable_extension_filter": "disableExtensionFilter",
+    "json_pointers": "jsonPointers",
+    "jq_path_expressions": "jqPathExpressions",
+    "managed_fields_managers": "managedFieldsManagers",
+}
+_SNAKE = {camel: snake for snake, camel in _CAMEL.items()}
+
+
+def to_argo(value: Any) -> Any:
+    """Field names of sources and ignore rules as Argo CD writes them: the form that is stored and read by the core."""
+    return _renamed(value, _CAMEL)
+
+
+def from_argo(value: Any) -> Any:
+    """The reverse of `to_argo`, for answers of the API."""
+    return _renamed(value, _SNAKE)
+
+
+def _renamed(value: Any, names: Mapping[str, str]) -> Any:
+    if isinstance(value, list):
+        return [_renamed(item, names) for item in value]
+    if isinstance(value, Mapping):
+        # Tool settings keep their own words below the first level.
+        return {
+            names.get(key, key): _renamed(item, names)
+            if key in {"directory"} or isinstance(item, list)
+            else item
+            for key, item in value.items()
+        }
+    return value

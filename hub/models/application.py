@@ -89,6 +89,8 @@ class SourceState(models.Model):
         "hub.Repository", on_delete=models.SET_NULL, null=True, blank=True, related_name="source_states"
     )
     target_revision = models.CharField(max_length=255, blank=True, default="")
+    # The newest commit the target resolves to, and the one the manifests below were rendered from.
+    wanted = models.CharField(max_length=64, blank=True, default="")
     revision = models.CharField(max_length=64, blank=True, default="")
     ref_name = models.CharField(max_length=255, blank=True, default="")
     # Sorted (path, object id or "absent") of everything the render read (sources.md 3).

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import uuid
 
+from django.conf import settings
 from django.db import models
 
 from guard.fields import EncryptedTextField
+from hub.core.sources import RepositoryAccess
 
 
 class Repository(models.Model):
@@ -56,6 +58,26 @@ class Repository(models.Model):
 
     def __str__(self) -> str:
         return self.url
+
+    def access(self) -> RepositoryAccess:
+        """The value the Git gate works with; the only place where the credentials are decrypted."""
+        return RepositoryAccess(
+            id=str(self.id),
+            url=self.url,
+            project=self.project.name if self.project else "",
+            username=self.username,
+            password=self.password.reveal(),
+            bearer_token=self.bearer_token.reveal(),
+            ssh_private_key=self.ssh_private_key.reveal(),
+            known_hosts=self.known_hosts,
+            tls_ca=self.ca_pem,
+            tls_client_certificate=self.client_certificate_pem,
+            tls_client_key=self.client_key_pem.reveal(),
+            proxy_url=self.proxy_url.reveal(),
+            allow_file=settings.HUB_ALLOW_LOOPBACK,
+            allow_loopback=settings.HUB_ALLOW_LOOPBACK,
+            private_networks=tuple(settings.HUB_PRIVATE_NETWORKS),
+        )
 
     @property
     def credential_kind(self) -> str:

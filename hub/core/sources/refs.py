@@ -142,14 +142,11 @@ def _head(table: RefTable, url: str) -> Resolution:
     sha = table.head_id or table.refs.get(table.head, "")
     if sha:
         return Resolution(sha, "HEAD", "head", table.head or "HEAD")
-    if table.empty or not table.head:
+    if table.empty:
         raise _empty(url)
-    branch = table.head.removeprefix(HEADS)
-    raise SourceError(
-        "EmptyRepository",
-        f'{shown(url)}: HEAD points to "{branch}", which has no commits',
-        "name a branch or tag",
-    )
+    branch = f'"{table.head.removeprefix(HEADS)}"' if table.head else "a branch"
+    message = f"{shown(url)}: HEAD points to {branch}, which has no commits"
+    raise SourceError("EmptyRepository", message, "name a branch or tag", permanent=False)
 
 
 def _exact(table: RefTable, name: str, url: str) -> Resolution:

@@ -1,0 +1,196 @@
+"""Applications: create, change, look again, remove. One transaction each, with the audit inside."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from clusters.models import Cluster
+from hub.core import specs
+from hub.core.sources import normalise_url, source_errors
+from hub.errors import HubError
+from hub.models import Application, Project, Repository, SourceState
+from hub.models.operation import UNFINISHED
+from hub.services import audit, looks
+from hub.services.actors import Actor
+from hub.services.fences import judge_application
+
+LEVEL_USER = 3
+LEVEL_KNOWN = 2
+
+
+class InvalidDocument(HubError):
+    """A document with errors by path; all of them at once (access-and-api.md AP2, AP13)."""
+
+    def __init__(self, fields: Mapping[str, Sequence[str]], code: str = "invalid", status: int = 422) -> None:
+        first = next(iter(fields.items()), ("", ["is invalid"]))
+        super().__init__(code, f"{first[0]} {first[1][0]}".strip(), "see fields", status=status)
+        self.fields = {path: list(sentences) for path, sentences in fields.items()}
+
+
+def document(app: Application) -> dict[str, Any]:
+    """The document people write and read; `create` and `update` take the same shape."""
+    return {
+        "name": app.name,
+        "project": app.project.name,
+        "labels": app.labels,
+        "annotations": app.annotations,
+        "sources": specs.from_argo(app.sources),
+        "destination": {"cluster": app.cluster.name, "namespace": app.destination_namespace},
+        "sync_policy": app.sync_policy,
+        "ignore_differences": specs.from_argo(app.ignore_differences),
+        "on_delete": app.on_delete,
+    }
+
+
+def read(doc: Any, *, project: Project | None = None) -> dict[str, Any]:
+    """A checked document as values for the record. Raises InvalidDocument with every error."""
+    values, errors = specs.read_application(doc)
+    if errors:
+        raise InvalidDocument(errors)
+    sources = specs.to_argo(values["sources"])
+    for error in source_errors({"sources": sources}, allow_file=settings.HUB_ALLOW_LOOPBACK):
+        errors.setdefault("sources", []).append(f"{error.code}: {error.message}")
+    found = project or Project.objects.filter(name=values["project"]).first()
+    if found is None:
+        errors["project"] = [f"project {values['project']} does not exist"]
+    wanted = values["destination"]["cluster"]
+    clusters = list(Cluster.objects.filter(Q(name=wanted) | Q(server=wanted))[:2])
+    if len(clusters) != 1:
+        errors["destination.cluster"] = [
+            f"{'no' if not clusters else 'more than one'} registered cluster is called {wanted}"
+        ]
+    if errors or found is None:
+        raise InvalidDocument(errors)
+    return {
+        "name": values["name"],
+        "project": found,
+        "labels": values.get("labels", {}),
+        "annotations": values.get("annotations", {}),
+        "sources": sources,
+        "cluster": clusters[0],
+        "destination_namespace": values["destination"].get("namespace", ""),
+        "sync_policy": values.get("sync_policy", {}),
+        "ignore_differences": specs.to_argo(values.get("ignore_differences", [])),
+        "on_delete": values.get("on_delete", Application.OnDelete.DETACH),
+    }
+
+
+@transaction.atomic
+def create(actor: Actor, doc: Any) -> Application:
+    """Store a new Application and make it due. Raises InvalidDocument, or HubError `name_not_available`."""
+    values = read(doc)
+    judge_application(values)
+    app = Application(**values, next_look_at=timezone.now(), look_level=LEVEL_KNOWN, look_count=1)
+    try:
+        with transaction.atomic():
+            app.save(force_insert=True)
+    except IntegrityError:
+        raise HubError(
+            "name_not_available", f"the name {app.name} is not available", "choose another name", status=409
+        ) from None
+    _write_source_states(app)
+    audit.record(
+        actor, "create", resource="application", name=app.name, project=app.project.name, after=document(app)
+    )
+    return app
+
+
+@transaction.atomic
+def update(
+    actor: Actor, app: Application, doc: Any, *, expected_generation: int | None = None
+) -> Application:
+    """Replace the document. Raises HubError `stale` when somebody stored another generation meanwhile."""
+    values = read(doc)
+    if values["name"] != app.name:
+        raise InvalidDocument({"name": ["cannot be changed: it is part of every tracking id"]})
+    before = document(app)
+    judge_application(values)
+    changed = Application.objects.filter(id=app.id, generation=expected_generation or app.generation).update(
+        **{key: value for key, value in values.items() if key != "name"}, generation=F("generation") + 1
+    )
+    if not changed:
+        raise HubError("stale", f"{app.name} was changed meanwhile", "read it again and repeat", status=412)
+    app.refresh_from_db()
+    _write_source_states(app)
+    audit.record(
+        actor,
+        "update",
+        resource="application",
+        name=app.name,
+        project=app.project.name,
+        before=before,
+        after=document(app),
+    )
+    looks.ask([app.id], level=LEVEL_KNOWN)
+    return app
+
+
+def _write_source_states(app: Application) -> None:
+    """One row per source, bound to the Repository that serves it in this Project (sources.md 2.6)."""
+    kept = {state.index: state for state in app.source_states.all()}
+    for index, source in enumerate(app.sources):
+        url = source["repoURL"]
+        repository = repository_for(url, app.project)
+        target = source.get("targetRevision", "")
+        state = kept.pop(index, None) or SourceState(application=app, index=index)
+        if state.repository_id != (repository.id if repository else None) or state.target_revision != target:
+            state.wanted = ""
+        state.repository, state.target_revision = repository, target
+        state.save()
+    SourceState.objects.filter(id__in=[state.id for state in kept.values()]).delete()
+    if app.source_states.filter(repository__isnull=False, wanted="").exists():
+        Repository.objects.filter(source_states__application=app, next_poll_at__isnull=True).update(
+            next_poll_at=Now()
+        )
+
+
+def repository_for(url: str, project: Project) -> Repository | None:
+    """The Repository of the Application's own Project, else the one for everybody; never another Project's."""
+    rows = Repository.objects.filter(normal_url=normalise_url(url)).filter(
+        Q(project=project) | Q(project__isnull=True)
+    )
+    return rows.order_by(F("project").asc(nulls_last=True)).first()
+
+
+def refresh(actor: Actor, app: Application, *, hard: bool = False) -> uuid.UUID:
+    """Ask the repositories now and compare; `hard` also forgets what was rendered. The next look does it."""
+    with transaction.atomic():
+        Repository.objects.filter(source_states__application=app).update(next_poll_at=Now())
+        if hard:
+            app.source_states.update(input_key="", inputs=[])
+        looks.ask([app.id], level=LEVEL_USER)
+        audit.record(
+            actor,
+            "refresh",
+            resource="application",
+            name=app.name,
+            project=app.project.name,
+            reason="hard" if hard else "",
+        )
+    return app.id
+
+
+@transaction.atomic
+def request_deletion(actor: Actor, app: Application, mode: str = "") -> None:
+    """Remove an Application: `cascade` deletes its objects first, `detach` leaves them (sync-semantics.md 10)."""
+    mode = mode or app.on_delete
+    if mode not in Application.OnDelete.values:
+        raise HubError(
+            "invalid_mode", f"{mode!r} is neither cascade nor detach", "?mode=cascade or ?mode=detach"
+        )
+    Application.objects.filter(id=app.id).update(
+        on_delete=mode, deletion_requested_at=timezone.now(), generation=F("generation") + 1
+    )
+    app.operations.filter(phase__in=UNFINISHED).update(terminate_requested=True)
+    looks.ask([app.id], level=LEVEL_KNOWN)
+    audit.record(
+        actor, f"delete ({mode})", resource="application", name=app.name, project=app.project.name, level=3
+    )

@@ -1,0 +1,121 @@
+"""The Celery tasks. Each takes ids, reads the rows again, and may come twice or never (house.md 4.1)."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterable
+
+import structlog
+from celery import shared_task
+from django.db import transaction
+
+from hub import reconcile
+from hub.services import events, heartbeats, history, looks, polling, probing
+from hub.tasks import nudges, runtime
+from notifications import services as notifications
+
+log = structlog.get_logger(__name__)
+DUE_AT_ONCE = 500
+
+
+def run_pass(application_id: uuid.UUID) -> None:
+    """One pass, then what it asks for: another one, a timer of this process, the delivery of its events."""
+    result = reconcile.reconcile(application_id)
+    local = runtime.current()
+    if result.events:
+        nudges.after_commit(lambda: _dispatch_soon(local))
+    if local is not None and result.again_in_s is not None and result.again_in_s < 60:
+        if result.again_in_s <= 0:
+            local.hint(application_id)
+        else:
+            local.hint_after(result.again_in_s, application_id)
+    for repository in result.poll:
+        poll_soon(repository)
+
+
+def _dispatch_soon(local: runtime.Runtime | None) -> None:
+    if local is not None:
+        local.submit(dispatch_now)
+    else:
+        dispatch_events.delay()
+
+
+@shared_task(name="hub.look")
+def look(applications: list[str]) -> None:
+    """Look at these applications: quiet ones are settled in bulk, the others get a pass."""
+    ids = [uuid.UUID(application) for application in applications]
+    local = runtime.current()
+    for application in looks.settle_quiet(ids):
+        if local is not None:
+            local.hint(application)
+        else:
+            run_pass(application)
+
+
+@shared_task(name="hub.poll")
+def poll(repository: str) -> None:
+    """One listing of one repository, then a nudge for the applications that it moved."""
+    nudges.look(polling.poll(uuid.UUID(repository)))
+
+
+def poll_soon(repository: uuid.UUID) -> None:
+    local = runtime.current()
+    if local is not None:
+        local.submit(lambda: poll(str(repository)))
+    else:
+        nudges.send("hub.poll", [str(repository)])
+
+
+@shared_task(name="hub.probe")
+def probe(cluster: str) -> None:
+    """Probe one cluster; what its state changes makes its applications due."""
+    nudges.look(probing.probe(uuid.UUID(cluster)))
+
+
+@shared_task(name="hub.dispatch_events")
+def dispatch_events() -> None:
+    """Hand what happened to notifications, in order; a crash anywhere is repeated without effect."""
+    dispatch_now()
+
+
+def dispatch_now() -> None:
+    while rows := events.undispatched():
+        for row in rows:
+            with transaction.atomic():
+                deliveries = notifications.dispatch(row.data)
+                events.mark_dispatched([row.id])
+            _deliver(deliveries)
+
+
+def _deliver(deliveries: Iterable[int]) -> None:
+    local = runtime.current()
+    for delivery in deliveries:
+        if local is not None:
+            local.submit(lambda number=delivery: notifications.deliver(number))
+        else:
+            nudges.send("notifications.deliver", [delivery])
+
+
+@shared_task(name="hub.tick")
+def tick() -> None:
+    """Every 5 s: enqueue what is due. Doubled ticks change nothing, a missed one delays (H12)."""
+    started = time.monotonic()
+    due = looks.due(DUE_AT_ONCE)
+    busy = looks.settle_quiet(due)
+    nudges.look(busy)
+    for repository in polling.due():
+        poll_soon(repository)
+    for cluster in probing.due():
+        nudges.send("hub.probe", [str(cluster)])
+    if events.undispatched(1):
+        _dispatch_soon(runtime.current())
+    _deliver(notifications.due_deliveries())
+    heartbeats.beat("tick")
+    log.debug("tick", due=len(due), busy=len(busy), seconds=round(time.monotonic() - started, 3))
+
+
+@shared_task(name="hub.prune_history")
+def prune() -> None:
+    """Once an hour: rows beyond their retention."""
+    history.prune()

@@ -1,0 +1,73 @@
+"""One worker process from start to end: runtime, shard leases with their watches, and in production Celery.
+
+`Process` is used by `manage.py worker`, by the embedded hub (`manage.py demo`, `manage.py run`) and by tests.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+
+import structlog
+from django.conf import settings
+from django.db import close_old_connections
+
+from hub.services import heartbeats
+from hub.tasks import hints, runtime, watching
+
+log = structlog.get_logger(__name__)
+HOUSEKEEPING_S = 5.0
+TICK_S = 5.0
+
+
+class Process:
+    """Start the parts of a worker; `tick=True` also plays the tick (embedded hubs have no beat process).
+
+    Use as a context manager, or call `start` and `stop`. `stop` waits for the passes that run.
+    """
+
+    def __init__(self, *, tick: bool, threads: int = 0) -> None:
+        self.runtime = runtime.Runtime(hints.run_pass, threads=threads or settings.CELERY_WORKER_CONCURRENCY)
+        self.watching = watching.Watching(self.runtime)
+        self._tick = tick
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)
+
+    def start(self) -> Process:
+        runtime.install(self.runtime)
+        self._thread.start()
+        return self
+
+    def stop(self) -> None:
+        """End in order: no new hints, no watches, leases of shards given back."""
+        self._stop.set()
+        self._thread.join(timeout=30)
+        self.watching.stop()
+        self.runtime.stop()
+        if runtime.current() is self.runtime:
+            runtime.install(None)
+
+    def __enter__(self) -> Process:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def _run(self) -> None:
+        next_tick = 0.0
+        while not self._stop.is_set():
+            try:
+                heartbeats.beat("worker")
+                self.watching.tend()
+                if self._tick and time.monotonic() >= next_tick:
+                    next_tick = time.monotonic() + TICK_S
+                    hints.tick()
+            except Exception:
+                # Database away, for example: the next round tries again, what is due stays due.
+                log.exception("housekeeping failed")
+            finally:
+                close_old_connections()
+            self._stop.wait(HOUSEKEEPING_S)
