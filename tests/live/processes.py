@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import socket
 import subprocess
 import sys
@@ -118,6 +119,7 @@ class Processes:
                 pipe_in.close()
             self._supervisor.wait()
             pipe_out.close()
+            shutil.rmtree(self.folder, ignore_errors=True)  # when the supervisor was killed and could not
 
     def __enter__(self) -> Processes:
         return self
