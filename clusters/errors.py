@@ -19,7 +19,8 @@ class Cause(NamedTuple):
 class ClusterError(Exception):
     """Base of all. `permanent`: the same request will fail again until something else changes.
 
-    `retry_after` is in seconds, `status` the HTTP status or 0 when there was no answer.
+    `retry_after` is in seconds, `status` the HTTP status or 0 when there was no answer. `whole` is the redacted
+    text before the cut, for programs that read field paths out of it.
     """
 
     code = "cluster_error"
@@ -33,6 +34,7 @@ class ClusterError(Exception):
         retry_after: float | None = None,
         status: int = 0,
         causes: tuple[Cause, ...] = (),
+        whole: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -40,6 +42,7 @@ class ClusterError(Exception):
         self.retry_after = retry_after
         self.status = status
         self.causes = causes
+        self.whole = whole or message
 
 
 class NotFound(ClusterError):

@@ -79,7 +79,7 @@ def warnings_of(answer: Answer, sent: Any = None) -> tuple[str, ...]:
     getall = getattr(answer.headers, "getall", None)
     lines = getall("Warning") if getall else [answer.headers["Warning"]]
     found = [match.group(1).replace('\\"', '"') for line in lines for match in _WARNING.finditer(line)]
-    return tuple(redact(text, sent) for text in found)
+    return tuple(cut(redact(text, sent)) for text in found)
 
 
 def error_of(answer: Answer, sent: Any = None) -> ClusterError:
@@ -87,14 +87,16 @@ def error_of(answer: Answer, sent: Any = None) -> ClusterError:
     status = _status(answer) or {}
     details = status.get("details")
     causes = tuple(_causes(details if isinstance(details, dict) else {}))
-    text = str(status.get("message") or answer.body[:2000].decode("utf-8", "replace").strip())
+    text = str(status.get("message") or answer.body[:8000].decode("utf-8", "replace").strip())
     kind = _class_of(answer.status, str(status.get("reason") or ""), text, causes)
     hidden = is_secret(sent)
+    message = _message(answer.status, text, causes, sent)
     return kind(
-        _message(answer.status, text, causes, sent),
+        cut(message),
+        whole=message,
         retry_after=retry_after(answer),
         status=answer.status,
-        causes=tuple(Cause(c.field, c.reason, "" if hidden else redact(c.message)) for c in causes),
+        causes=tuple(Cause(c.field, c.reason, "" if hidden else cut(redact(c.message))) for c in causes),
     )
 
 
@@ -158,7 +160,7 @@ def is_secret(sent: Any) -> bool:
 
 
 def redact(text: str, sent: Any = None) -> str:
-    """`text` without printed values of a wrong type, without the values of the Secret `sent`, cut at 500 characters.
+    """`text` without printed values of a wrong type, without the values of the Secret `sent`.
 
     The typed errors of server-side apply print the value they met, whole maps included (api-server-facts.md 4).
     """
@@ -168,6 +170,10 @@ def redact(text: str, sent: Any = None) -> str:
         text = "\n".join(re.sub(r", got .*", ", got another type", part, flags=re.DOTALL) for part in parts)
         for value in sorted(_secret_values(sent), key=len, reverse=True):
             text = text.replace(value, "***")
+    return text
+
+
+def cut(text: str) -> str:
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."
 
 

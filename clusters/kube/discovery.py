@@ -33,6 +33,7 @@ class Catalogue:
         self._parts: dict[str, tuple[str, dict[str, Any]]] = {}
         self._read_at = float("-inf")
         self._suspect = False
+        self._settling: dict[tuple[str, str], float] = {}
 
     async def current(self) -> Discovery:
         return self._found or await self.refresh()
@@ -53,6 +54,19 @@ class Catalogue:
     def doubt(self) -> None:
         """Something was seen that makes the cache doubtful (a CRD was written, a path answered 404)."""
         self._suspect = True
+
+    def changed(self, group: str, kind: str) -> None:
+        """The definition of a kind was written: for a few seconds the server may not know it, or its new fields."""
+        self.doubt()
+        self._settling[group, kind] = tuning().clock() + tuning().new_kind
+
+    def is_settling(self, group: str, kind: str) -> bool:
+        """Whether 404, 429 and "field not declared" of this kind are believed to pass (api-server-facts.md C14)."""
+        until = self._settling.get((group, kind))
+        if until is not None and tuning().clock() >= until:
+            del self._settling[group, kind]
+            return False
+        return until is not None
 
     async def refresh(self) -> Discovery:
         """Ask the cluster now; a caller that waited for another's refresh takes that one's answer."""

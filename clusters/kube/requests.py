@@ -151,16 +151,28 @@ async def _list_one(
     api_version: str,
     listing: Listing,
 ) -> None:
-    for last_try in (False, True):
-        try:
-            items, version = await _pages(gate, info, namespace, selector, metadata_only, api_version)
-            break
-        except errors.Gone:
-            # A lapsed continue token goes on inconsistently: its pages are thrown away (api-server-facts.md 5).
-            if last_try:
-                raise
+    items, version = await list_space(
+        gate, info, namespace, selector=selector, metadata_only=metadata_only, api_version=api_version
+    )
     listing.items.extend(items)
     listing.resource_versions[namespace] = version
+
+
+async def list_space(
+    gate: Gate,
+    info: KindInfo,
+    namespace: str = "",
+    *,
+    selector: str = "",
+    metadata_only: bool = False,
+    api_version: str = "",
+) -> tuple[list[Seen], str]:
+    """All pages of one kind in one namespace (empty: everywhere), and the resourceVersion of the list."""
+    try:
+        return await _pages(gate, info, namespace, selector, metadata_only, api_version)
+    except errors.Gone:
+        # A lapsed continue token goes on inconsistently: its pages are thrown away (api-server-facts.md 5).
+        return await _pages(gate, info, namespace, selector, metadata_only, api_version)
 
 
 async def _pages(

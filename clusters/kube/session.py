@@ -180,6 +180,10 @@ class Session:
         else:
             self.breaker.failure(began)
 
+    def heard(self) -> None:
+        """A line of a watch came: the cluster lives."""
+        self.last_answer = time.monotonic()
+
     def _transport_error(self, problem: BaseException) -> ClusterError:
         if isinstance(problem, TimeoutError):
             return errors.TimedOut(f"{self._host} did not answer in time")

@@ -1,0 +1,208 @@
+"""The live state that a comparison needs: from memory when a healthy watch holds it, else by LIST and GET.
+
+Absence is only ever *proven*: by a GET, or by a finished list of everything. What could not be read is in `errors`
+or `unknown` (sync-semantics.md 5.4, 7.3; security-and-reliability.md H6).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from clusters import errors
+from clusters.core.connection import Connection
+from clusters.core.discovery import Discovery
+from clusters.core.manifests import MANAGED_BY_LABEL, Manifest, ResourceKey
+from clusters.errors import ClusterError
+from clusters.kube import loop, requests
+from clusters.kube.gate import gate_of
+from clusters.kube.requests import Gate, Listing
+from clusters.kube.tuning import tuning
+from clusters.live import store
+from clusters.live.store import ClusterStore, Watched
+
+Kind = tuple[str, str]
+
+
+@dataclass(slots=True)
+class LiveState:
+    """What the cluster holds of what was asked for.
+
+    `objects`: the wanted keys that exist, and every labelled object of `owner` (of anybody when no owner was given),
+    without managedFields. `absent`: wanted keys proven not to be there. `complete[kind]`: its listing was finished, so
+    extras may be pruned. `errors[kind]`: why a kind is not complete. `unknown[key]`: why a wanted key could not be
+    read. A wanted key is in exactly one of `objects`, `absent`, `unknown`.
+    """
+
+    objects: dict[ResourceKey, Manifest] = field(default_factory=dict)
+    absent: set[ResourceKey] = field(default_factory=set)
+    complete: dict[Kind, bool] = field(default_factory=dict)
+    errors: dict[Kind, ClusterError] = field(default_factory=dict)
+    unknown: dict[ResourceKey, ClusterError] = field(default_factory=dict)
+    discovery: Discovery = field(default_factory=Discovery)
+    resource_versions: dict[Kind, str] = field(default_factory=dict)
+    watched: frozenset[Kind] = frozenset()
+
+
+def live_state(
+    connection: Connection,
+    *,
+    hub_id: str,
+    kinds: Iterable[Kind],
+    keys: Collection[ResourceKey],
+    owner: str | None = None,
+    api_versions: Mapping[ResourceKey, str] | None = None,
+) -> LiveState:
+    """The live state of `keys`, and of what carries the hub's label among `kinds` and the kinds of `keys`.
+
+    `owner` narrows the labelled objects to those whose tracking id names it. `api_versions`: keys to be read in
+    another version than the preferred one. Raises ClusterError when the cluster cannot be asked at all.
+    """
+    return loop.run(_live_state(connection, hub_id, {*kinds}, frozenset(keys), owner, api_versions))
+
+
+async def _live_state(
+    connection: Connection,
+    hub_id: str,
+    kinds: set[Kind],
+    keys: frozenset[ResourceKey],
+    owner: str | None,
+    api_versions: Mapping[ResourceKey, str] | None,
+) -> LiveState:
+    gate = gate_of(connection)
+    state = LiveState(discovery=await gate.catalogue.current())
+    kinds |= {key[:2] for key in keys}
+    known = store.stores().get(connection.identity)
+    held = {
+        kind: watched
+        for kind, watched in (known.kinds.items() if known and known.hub_id == hub_id else ())
+        if kind in kinds and watched.healthy
+    }
+    state.watched = frozenset(held)
+    if known is not None:
+        _from_memory(state, known, held, keys, owner)
+    await _from_lists(state, gate, hub_id, sorted(kinds - held.keys()), keys, owner)
+    await _look_for_missing(state, gate, keys)
+    await _in_other_versions(state, gate, api_versions or {})
+    state.discovery = await gate.catalogue.current()
+    return state
+
+
+def _from_memory(
+    state: LiveState,
+    known: ClusterStore,
+    held: Mapping[Kind, Watched],
+    keys: Collection[ResourceKey],
+    owner: str | None,
+) -> None:
+    for kind, watched in held.items():
+        state.complete[kind] = True
+        state.resource_versions[kind] = next(space.version for space in watched.spaces.values())
+        if owner is None:
+            state.objects.update((key, seen.manifest()) for key, seen in watched.objects.items())
+    if owner is not None:
+        owned = (seen for seen in known.owned(owner) if seen.key[:2] in held)
+        state.objects.update((seen.key, seen.manifest()) for seen in owned)
+    for key in keys:
+        seen = held[key[:2]].objects.get(key) if key[:2] in held else None
+        if seen is not None and key not in state.objects:
+            state.objects[key] = seen.manifest()
+
+
+async def _from_lists(
+    state: LiveState,
+    gate: Gate,
+    hub_id: str,
+    kinds: Iterable[Kind],
+    keys: Collection[ResourceKey],
+    owner: str | None,
+) -> None:
+    """One LIST per kind by the hub's label, all at once (within the cluster's slots)."""
+    kinds = list(kinds)
+    selector = f"{MANAGED_BY_LABEL}={hub_id}"
+    listings = await asyncio.gather(*(requests.list_kind(gate, *kind, selector=selector) for kind in kinds))
+    for kind, listing in zip(kinds, listings, strict=True):
+        state.complete[kind] = listing.complete
+        if listing.error is not None:
+            state.errors[kind] = listing.error
+            continue
+        state.resource_versions[kind] = next(iter(listing.resource_versions.values()), "")
+        for seen in listing.items:
+            if owner is None or seen.owner == owner or seen.key in keys:
+                state.objects[seen.key] = seen.manifest()
+
+
+async def _look_for_missing(state: LiveState, gate: Gate, keys: Iterable[ResourceKey]) -> None:
+    """Wanted keys that no listing showed may exist without the label: only a GET, or a full list, says no."""
+    by_kind: dict[Kind, list[ResourceKey]] = {}
+    for key in keys:
+        if key not in state.objects:
+            by_kind.setdefault(key[:2], []).append(key)
+    await asyncio.gather(*(_look_for_kind(state, gate, kind, missing) for kind, missing in by_kind.items()))
+
+
+async def _look_for_kind(state: LiveState, gate: Gate, kind: Kind, missing: list[ResourceKey]) -> None:
+    failure = state.errors.get(kind)
+    if isinstance(failure, errors.KindNotServed):
+        state.absent.update(missing)
+        return
+    if failure is not None:
+        state.unknown.update(dict.fromkeys(missing, failure))
+        return
+    if len(missing) > tuning().many_gets:
+        missing = await _shown_by_shared_list(state, gate, kind, missing)
+    await asyncio.gather(*(_get_into(state, gate, key) for key in missing))
+
+
+async def _get_into(state: LiveState, gate: Gate, key: ResourceKey, api_version: str = "") -> None:
+    try:
+        found = await requests.get(gate, key, api_version=api_version)
+    except errors.NotFound:
+        state.objects.pop(key, None)
+        state.absent.add(key)
+    except ClusterError as error:
+        state.objects.pop(key, None)
+        state.unknown[key] = error
+    else:
+        found["metadata"].pop("managedFields", None)
+        state.objects[key] = found
+
+
+_shared: dict[tuple[str, Kind], tuple[float, asyncio.Task[Listing]]] = {}
+
+
+async def _shown_by_shared_list(
+    state: LiveState, gate: Gate, kind: Kind, missing: list[ResourceKey]
+) -> list[ResourceKey]:
+    """More than 20 of a kind are missing: one metadata-only LIST, shared for 10 s, says which are worth a GET (5.4).
+
+    What it does not show is absent; an object that appeared meanwhile makes an apply without force answer 409.
+    """
+    slot = gate.connection.identity, kind
+    made_at, task = _shared.get(slot, (float("-inf"), None))
+    if task is None or tuning().clock() - made_at >= tuning().shared_list:
+        task = asyncio.get_running_loop().create_task(requests.list_kind(gate, *kind, metadata_only=True))
+        _shared[slot] = tuning().clock(), task
+        asyncio.get_running_loop().call_later(tuning().shared_list, _shared.pop, slot, None)
+    listing = await asyncio.shield(task)
+    if not listing.complete:
+        return missing
+    seen = {item.key for item in listing.items}
+    permitted = gate.connection.namespaces
+    worth = {key for key in missing if key in seen or (permitted and key.namespace not in permitted)}
+    state.absent.update(key for key in missing if key not in worth)
+    return sorted(worth)
+
+
+async def _in_other_versions(state: LiveState, gate: Gate, api_versions: Mapping[ResourceKey, str]) -> None:
+    """Objects that the caller compares in another version than the listed one are read again in that one."""
+    other = [
+        (key, wanted)
+        for key, wanted in api_versions.items()
+        if key in state.objects and state.objects[key]["apiVersion"] != wanted
+    ]
+    await asyncio.gather(*(_get_into(state, gate, key, wanted) for key, wanted in other))
+
+
+loop.forget_after_fork(_shared.clear)
