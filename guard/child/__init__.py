@@ -8,12 +8,11 @@ a program's behaviour surprise the caller: `run` always answers with `Completed`
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from guard.child.process import LIMITS_NOT_SET, MIB, TIMED_OUT, Limits, Process
+from guard.child.process import LIMITS_NOT_SET, MIB, TIMED_OUT, Limits, Process, signal_name
 from guard.child.worker import ChildFailed, Turn, Worker
 
 __all__ = ["MIB", "NOT_STARTED", "ChildFailed", "Completed", "Limits", "Turn", "Worker", "run"]
@@ -72,7 +71,7 @@ def _completed(child: Process, reason: str) -> Completed:
     killed = bool(reason) or code < 0 or code in (134, 137)
     if not reason and killed:
         number = -code if code < 0 else code - 128
-        reason = f"ended by {signal.Signals(number).name}, perhaps a limit on CPU time, memory or file size"
+        reason = f"ended by {signal_name(number)}, perhaps a limit on CPU time, memory or file size"
     if code == LIMITS_NOT_SET and not killed:
         reason = "not started: a limit could not be set"
     return Completed(

@@ -113,10 +113,8 @@ class Process:
         while not done():
             until = min(deadline, self._exit_seen + _DRAIN_S) if self.exited else deadline
             left = until - time.monotonic()
-            if (
-                left <= 0
-            ):  # after the exit only a process that left the group can still hold a pipe: let it be
-                return "" if self.exited else TIMED_OUT
+            if left <= 0:
+                return "" if self.exited else TIMED_OUT  # "": only one that left the group still holds a pipe
             self.serve(left)
             if self.overflow:
                 return f"more than {self.limits.output_bytes} bytes of output"
@@ -173,12 +171,18 @@ class Process:
         except (ProcessLookupError, PermissionError):
             return  # the whole group is gone already
 
+    def epitaph(self) -> str:
+        """How an exited process ended, in words."""
+        code = self.process.wait()
+        return f"the child ended by {signal_name(-code)}" if code < 0 else f"the child ended with code {code}"
+
     def end(self, grace_s: float) -> None:
         """SIGTERM to the group, `grace_s`, SIGKILL to the group, reap, close. Safe to call on an ended child."""
         if not self.exited and grace_s > 0:
             self._signal(signal.SIGTERM)
             self.pump(time.monotonic() + grace_s, lambda: self.exited)
-        self._signal(signal.SIGKILL)
+        if not self.exited:
+            self._signal(signal.SIGKILL)
         self.process.wait()
         self.release()
 
@@ -194,6 +198,11 @@ class Process:
         """Forget a process that another process started."""
         self.process.returncode = 0  # Popen would otherwise complain, and try to reap it
         self.release()
+
+
+def signal_name(number: int) -> str:
+    """SIGKILL for 9; real-time signals have no name of their own."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
 def _resolved(argv: Sequence[str], env: Mapping[str, str]) -> list[str]:

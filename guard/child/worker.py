@@ -66,7 +66,7 @@ class Turn:
         reason = child.pump(self._deadline, lambda: arrived() or child.drained)
         if not arrived():
             timed_out = reason == TIMED_OUT
-            raise ChildFailed(reason or "the child ended", timed_out=timed_out, stderr=bytes(child.stderr))
+            raise ChildFailed(reason or child.epitaph(), timed_out=timed_out, stderr=bytes(child.stderr))
 
 
 class Worker:

@@ -240,7 +240,7 @@ def test_e45_runaway_jq_is_killed() -> None:
 
 
 def test_d7_jq_cannot_take_all_memory(jq: JqPaths) -> None:
-    with pytest.raises(ExpressionFailed, match="memory|killed"):
+    with pytest.raises(ExpressionFailed, match=r"memory|killed"):
         jq.paths("[range(100000000)] | .[0]", WIDGET)
     assert jq.paths(".spec.replicas", {**WIDGET, "after": True}) == (("spec", "replicas"),)
 

@@ -6,15 +6,21 @@ whose verdict comes in as an argument).
 
 from clusters.core.health.aggregation import Part, aggregate, worse
 from clusters.core.health.assessment import NO_RULE, NoRule, assess
+from clusters.core.health.customs import CelCase, CelRule, CustomRule, LuaRule, RuleBook
 from clusters.core.health.reading import STATUSES, Condition, Health, conditions
 
 __all__ = [
     "NO_RULE",
     "STATUSES",
+    "CelCase",
+    "CelRule",
     "Condition",
+    "CustomRule",
     "Health",
+    "LuaRule",
     "NoRule",
     "Part",
+    "RuleBook",
     "aggregate",
     "assess",
     "conditions",

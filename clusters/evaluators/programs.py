@@ -1,0 +1,96 @@
+"""What the programs of users are for: health by Lua or CEL, paths by jq (sync-semantics.md 6.2, 8.3)."""
+
+from __future__ import annotations
+
+from clusters.core.health import NO_RULE, STATUSES, Health, NoRule
+from clusters.core.health.customs import CelRule, LuaRule, RuleBook
+from clusters.core.manifests import Manifest
+from clusters.evaluators.sandbox import ExpressionFailed, Sandbox
+
+Path = tuple[str | int, ...]
+
+
+class LuaHealth:
+    """Health scripts as Argo CD ships them: global `obj`, the chunk returns `{status, message}`."""
+
+    def __init__(self, *, seconds: float = 1.0) -> None:
+        self.sandbox = Sandbox("lua", seconds=seconds)
+
+    def health(self, script: str, obj: Manifest) -> Health | None:
+        """What the script says; None when it has no opinion. A script that fails makes the object Unknown (F18)."""
+        try:
+            answer = self.sandbox.ask(script, obj)
+        except ExpressionFailed as failure:
+            return Health("Unknown", f"the health script failed: {failure.message}")
+        if answer is None:
+            return None
+        status, message = answer.get("status"), answer.get("message")
+        if status not in STATUSES:
+            return Health("Unknown", "the health script returned an invalid status")
+        return Health(status, message if isinstance(message, str) else "")
+
+    def close(self) -> None:
+        self.sandbox.close()
+
+
+class CelHealth:
+    """Own rules: ordered cases, the first whose `when` is true wins, none means Progressing."""
+
+    def __init__(self, *, seconds: float = 1.0) -> None:
+        self.sandbox = Sandbox("cel", seconds=seconds)
+
+    def health(self, rule: CelRule, obj: Manifest) -> Health:
+        try:
+            number = self.sandbox.ask([case.when for case in rule.cases], obj)
+        except ExpressionFailed as failure:
+            return Health("Unknown", f"the health rule failed: {failure.message}")
+        if number is None:
+            return Health("Progressing", "no case of the health rule applies yet")
+        return Health(rule.cases[number].status, rule.cases[number].message)
+
+    def close(self) -> None:
+        self.sandbox.close()
+
+
+class JqPaths:
+    """Paths that a jq expression points at, for expressions beyond the bounded path language."""
+
+    def __init__(self, *, seconds: float = 1.0) -> None:
+        self.sandbox = Sandbox("jq", seconds=seconds)
+
+    def paths(self, expression: str, obj: Manifest) -> tuple[Path, ...]:
+        """Every path of `obj` that `expression` yields; none where it does not fit the object.
+
+        Raises ExpressionFailed, naming the expression, when it is not jq or had to be killed: then the paths are
+        *not* to be ignored (6.2).
+        """
+        try:
+            answer: list[list[str | int]] = self.sandbox.ask(expression, obj)
+        except ExpressionFailed as failure:
+            raise ExpressionFailed(f"jq expression {expression[:200]!r}: {failure.message}") from failure
+        return tuple(tuple(path) for path in answer)
+
+    def close(self) -> None:
+        self.sandbox.close()
+
+
+class CustomHealth:
+    """The custom rules of one hub, ready to speak: its verdict is the argument `custom` of `assess`."""
+
+    def __init__(self, rules: RuleBook, lua: LuaHealth | None = None, cel: CelHealth | None = None) -> None:
+        self._rules = rules
+        self._lua = lua or LuaHealth()
+        self._cel = cel or CelHealth()
+
+    def verdict(self, obj: Manifest) -> Health | NoRule | None:
+        """`NO_RULE` when no rule is for this kind; None when its rule has no opinion."""
+        rule = self._rules.find(obj)
+        if isinstance(rule, LuaRule):
+            return self._lua.health(rule.script, obj)
+        if isinstance(rule, CelRule):
+            return self._cel.health(rule, obj)
+        return NO_RULE
+
+    def close(self) -> None:
+        self._lua.close()
+        self._cel.close()
