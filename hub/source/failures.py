@@ -35,20 +35,26 @@ _CORRUPT = re.compile(
 )
 _DISK = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _MOVED = re.compile(
-    r"couldn't find remote ref|not our ref|no such remote ref|did not contain|unadvertised object", re.IGNORECASE
+    r"couldn't find remote ref|not our ref|no such remote ref|did not contain|unadvertised object",
+    re.IGNORECASE,
 )
 _REFUSED = re.compile(
     r"Authentication failed|could not read (?:Username|Password)|Permission denied|invalid credentials|"
     r"returned error: 40[13]|access denied|HTTP Basic: Access denied",
     re.IGNORECASE,
 )
-_GONE = re.compile(r"repository .* not found|does not appear to be a git repository|returned error: 404", re.IGNORECASE)
+_GONE = re.compile(
+    r"repository .* not found|does not appear to be a git repository|returned error: 404", re.IGNORECASE
+)
 _NETWORK = (
     ("connection refused", r"Connection refused"),
     ("the host cannot be resolved", r"Could not resolve|Name or service not known"),
     ("no answer in time", r"timed out|Operation too slow|Connection timed out"),
     ("the server's certificate is not trusted", r"certificate|SSL|TLS"),
-    ("the connection broke off", r"early EOF|hung up|Connection reset|closed by remote|RPC failed|Connection closed"),
+    (
+        "the connection broke off",
+        r"early EOF|hung up|Connection reset|closed by remote|RPC failed|Connection closed",
+    ),
     ("no route to the host", r"No route to host|Network is unreachable"),
 )
 
@@ -80,7 +86,9 @@ def failure(
     if done.reason.startswith("timed out"):
         return _unavailable(where, "no answer in time")
     if done.killed and "file size" in done.reason and limit_setting:
-        return SourceError("LimitExceeded", f"the mirror of {where} is too large ({limit_setting})", f"raise {limit_setting}")
+        return SourceError(
+            "LimitExceeded", f"the mirror of {where} is too large ({limit_setting})", f"raise {limit_setting}"
+        )
     if done.killed or done.returncode == 127:
         return _unavailable(where, redact(done.reason, access.secrets, limit=_MAX_TEXT))
     if _DISK.search(words):
@@ -91,7 +99,9 @@ def failure(
     return _from_http(answer, access, url, where) or _from_words(words, access, where)
 
 
-def _from_http(answer: _Answer, access: RepositoryAccess, url: RepositoryUrl, where: str) -> SourceError | None:
+def _from_http(
+    answer: _Answer, access: RepositoryAccess, url: RepositoryUrl, where: str
+) -> SourceError | None:
     if answer.status in (429, 503) or (answer.status == 403 and answer.quota_used_up):
         return _rate_limited(url.host, answer.retry_after)
     if answer.status in (401, 403):
@@ -99,7 +109,9 @@ def _from_http(answer: _Answer, access: RepositoryAccess, url: RepositoryUrl, wh
     if 300 <= answer.status < 400 and answer.location:
         target = shown(answer.location)
         return SourceError(
-            "RepositoryUnavailable", f"{where} redirects to {target}; redirects are not followed", f"use {target}"
+            "RepositoryUnavailable",
+            f"{where} redirects to {target}; redirects are not followed",
+            f"use {target}",
         )
     if answer.status in (404, 410):
         return _not_there(where)
@@ -136,15 +148,21 @@ def _unavailable(where: str, why: str, retry_after: float | None = None) -> Sour
 
 def _not_there(where: str) -> SourceError:
     return SourceError(
-        "RepositoryUnavailable", f"{where}: the repository does not exist or the credential may not see it", permanent=False
+        "RepositoryUnavailable",
+        f"{where}: the repository does not exist or the credential may not see it",
+        permanent=False,
     )
 
 
 def _auth(where: str, access: RepositoryAccess, status: str) -> SourceError:
     credential = f'the credential "{access.credential}"' if access.credential else "the credential"
     if not (access.username or access.password or access.bearer_token or access.ssh_private_key):
-        return SourceError("AuthenticationFailed", f"{where} asks for a credential{status}", "add one to the Repository")
-    return SourceError("AuthenticationFailed", f"{where} refused {credential}{status}", "check the credential")
+        return SourceError(
+            "AuthenticationFailed", f"{where} asks for a credential{status}", "add one to the Repository"
+        )
+    return SourceError(
+        "AuthenticationFailed", f"{where} refused {credential}{status}", "check the credential"
+    )
 
 
 def _rate_limited(host: str, retry_after: float | None) -> SourceError:
@@ -166,7 +184,9 @@ def _last_answer(trace: str) -> _Answer:
         if found := _STATUS.match(line):
             status, headers = int(found[1]), []
         headers.append(line)
-    values = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in headers)}
+    values = {
+        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in headers)
+    }
     asked = values.get("retry-after")
     return _Answer(
         status,
@@ -181,7 +201,9 @@ def _host_key(words: str, access: RepositoryAccess, url: RepositoryUrl) -> Sourc
     found = _OFFERED.search(words)
     offered = f"{found[1]} {found[2]}" if found else "a key"
     known = known_fingerprints(access.known_hosts, url.host, url.port)
-    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in words or (known and "host key verification failed" in words.lower()):
+    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in words or (
+        known and "host key verification failed" in words.lower()
+    ):
         kept = ", ".join(known) or "another key"
         return SourceError("HostKeyMismatch", f"{url.host} offers {offered}, which changed; known is {kept}")
     if "Host key verification failed" in words or "host key is known for" in words:

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from hub.core.sources import DEFAULT_LIMITS, RefTable, RepositoryAccess, SourceLimits, is_full_id, is_safe_ref, limit_error
+from hub.core.sources import (
+    DEFAULT_LIMITS,
+    RefTable,
+    RepositoryAccess,
+    SourceLimits,
+    is_full_id,
+    is_safe_ref,
+    limit_error,
+)
 from hub.core.sources.refs import HEADS, TAGS
 from hub.errors import SourceError
 from hub.source.failures import MirrorCorrupt, RefMoved, failure
@@ -38,10 +46,14 @@ def poll(
         trace = call.trace.read_text("utf-8", "replace") if call.trace.exists() else ""
     if not done.ok:
         if "bytes of output" in done.reason:
-            raise limit_error("the list of refs is longer", f"{source_limits.max_listing_bytes:,} B", "max_listing_bytes")
+            raise limit_error(
+                "the list of refs is longer", f"{source_limits.max_listing_bytes:,} B", "max_listing_bytes"
+            )
         error = failure(done, access, call.url, trace)
         if isinstance(error, MirrorCorrupt | RefMoved):
-            error = SourceError("RepositoryUnavailable", f"the server's copy is broken: {error}", permanent=False)
+            error = SourceError(
+                "RepositoryUnavailable", f"the server's copy is broken: {error}", permanent=False
+            )
         raise error
     return read_listing(done.stdout, set(others), source_limits)
 

@@ -145,7 +145,9 @@ class Objects:
                         found.append(raw)
         except ChildFailed as error:
             if error.timed_out:
-                raise SourceError("RepositoryUnavailable", "reading the mirror took too long", permanent=False) from error
+                raise SourceError(
+                    "RepositoryUnavailable", "reading the mirror took too long", permanent=False
+                ) from error
             words = error.stderr.decode("utf-8", "replace")[-300:]
             raise MirrorCorrupt(f"{error.reason} {words}".strip()) from error
         if missing:
@@ -164,8 +166,8 @@ class Objects:
         for raw in self.read(unknown, each=limit, together=4 * limit):
             if raw.type != "tree":
                 raise MirrorCorrupt(f"{raw.id} is no tree")
-            known[raw.id] = folder = parse_tree(raw)
-            _folders.put(name, raw.id, folder)
+            parsed = known[raw.id] = parse_tree(raw)
+            _folders.put(name, raw.id, parsed)
         return [folder for tree_id in ids if (folder := known[tree_id]) is not None]
 
 
@@ -195,6 +197,10 @@ def parse_tree(raw: Raw) -> Folder:
             raise MirrorCorrupt(f"{raw.id} is no tree")
         kind, executable = _KINDS.get(mode.lstrip(b"0") or b"0", ("file", False))
         if name in (b"", b".", b"..") or b"/" in name or name.lower() == b".git":
-            raise SourceError("OutOfBoundsPath", "a folder holds an entry with a forbidden name (., .., .git or /)")
-        folder[name.decode("utf-8", "surrogateescape")] = Entry(kind, content[end + 1 : position].hex(), executable)
+            raise SourceError(
+                "OutOfBoundsPath", "a folder holds an entry with a forbidden name (., .., .git or /)"
+            )
+        folder[name.decode("utf-8", "surrogateescape")] = Entry(
+            kind, content[end + 1 : position].hex(), executable
+        )
     return folder

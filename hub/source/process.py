@@ -55,7 +55,9 @@ def closed_environment(home: Path) -> dict[str, str]:
     }
 
 
-def command(arguments: Sequence[str], *, folder: Path | None = None, options: Mapping[str, str] | None = None) -> list[str]:
+def command(
+    arguments: Sequence[str], *, folder: Path | None = None, options: Mapping[str, str] | None = None
+) -> list[str]:
     """The whole command line: fixed options, then those of one call, then the command with its arguments."""
     line = ["git"]
     if folder is not None:

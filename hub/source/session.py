@@ -80,7 +80,11 @@ def _protocols(access: RepositoryAccess) -> str:
 
 
 def _prepare_http(
-    access: RepositoryAccess, url: RepositoryUrl, folder: Path, environment: dict[str, str], options: dict[str, str]
+    access: RepositoryAccess,
+    url: RepositoryUrl,
+    folder: Path,
+    environment: dict[str, str],
+    options: dict[str, str],
 ) -> None:
     through_proxy = bool(access.proxy_url) and not _without_proxy(access.no_proxy, url.host)
     secret: dict[str, str] = {}
@@ -106,15 +110,23 @@ def _prepare_http(
     elif access.username or access.password:
         _private(folder / "username", _one_line(access.username or "git") + "\n")
         _private(folder / "password", _one_line(access.password) + "\n")
-    environment |= {"GIT_TRACE_CURL": str(folder / "trace"), "GIT_TRACE_CURL_NO_DATA": "1", "GIT_TRACE_REDACT": "1"}
+    environment |= {
+        "GIT_TRACE_CURL": str(folder / "trace"),
+        "GIT_TRACE_CURL_NO_DATA": "1",
+        "GIT_TRACE_REDACT": "1",
+    }
     environment["GIT_CONFIG_COUNT"] = str(len(secret))
     for number, (name, value) in enumerate(secret.items()):
         environment[f"GIT_CONFIG_KEY_{number}"], environment[f"GIT_CONFIG_VALUE_{number}"] = name, value
 
 
-def _prepare_ssh(access: RepositoryAccess, url: RepositoryUrl, folder: Path, environment: dict[str, str]) -> None:
+def _prepare_ssh(
+    access: RepositoryAccess, url: RepositoryUrl, folder: Path, environment: dict[str, str]
+) -> None:
     if access.proxy_url and not _without_proxy(access.no_proxy, url.host):
-        raise SourceError("RepositoryUnavailable", "a proxy for SSH is not supported yet", "use https:// instead")
+        raise SourceError(
+            "RepositoryUnavailable", "a proxy for SSH is not supported yet", "use https:// instead"
+        )
     pinned = _checked(access, f"ssh://{_bracketed(url.host)}:{url.port}/")
     alias = url.host if url.port == 22 else f"[{url.host}]:{url.port}"
     checks = "no" if access.skip_checks else "yes"
@@ -150,7 +162,9 @@ def _checked(access: RepositoryAccess, url: str) -> CheckedAddress:
         raise SourceError(
             "RepositoryUnavailable",
             f"{shown(access.url)}: {error}",
-            "ask an administrator to list the network in HUB_PRIVATE_NETWORKS" if "private" in str(error) else "",
+            "ask an administrator to list the network in HUB_PRIVATE_NETWORKS"
+            if "private" in str(error)
+            else "",
             permanent=False,
         ) from error
 
@@ -160,10 +174,15 @@ def _refuse_literal(access: RepositoryAccess, url: RepositoryUrl) -> None:
     if _is_literal(url.host):
         try:
             check_host(
-                url.host, url.port, allow_loopback=access.allow_loopback, private_networks=access.private_networks
+                url.host,
+                url.port,
+                allow_loopback=access.allow_loopback,
+                private_networks=access.private_networks,
             )
         except AddressRefused as error:
-            raise SourceError("RepositoryUnavailable", f"{shown(access.url)}: {error}", permanent=False) from error
+            raise SourceError(
+                "RepositoryUnavailable", f"{shown(access.url)}: {error}", permanent=False
+            ) from error
 
 
 def _without_proxy(rules: str, host: str) -> bool:

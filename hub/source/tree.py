@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from hub.core.sources import SourceLimits, limit_error
 from hub.core.sources.limits import megabytes
@@ -16,6 +16,7 @@ from hub.source.objects import Folder, ObjectMissing, Objects, TooLarge
 
 _MAX_HOPS = 16
 _MAX_LINK_BYTES = 4096
+_T = TypeVar("_T")
 _LFS = b"version https://git-lfs.github.com/spec/"
 
 
@@ -45,6 +46,7 @@ class GitTree:
     id: str
     objects: Objects
     limits: SourceLimits
+    heal: Callable[[], None]
 
     def entry(self, path: str) -> Entry | None:
         found = self._walk(_parts(path), path)
@@ -70,28 +72,39 @@ class GitTree:
         return listing.run(_Visit("", start.path, start.entry.id, start.links, 0))
 
     def contents(self, files: Sequence[File], *, file_limit: int, total_limit: int) -> Iterator[bytes]:
-        done = 0
+        ids = [file.id for file in files]
         try:
-            for file, raw in zip(
-                files, self.objects.read([f.id for f in files], each=file_limit, together=total_limit), strict=True
-            ):
-                done += len(raw.content)
-                if raw.content.startswith(_LFS):
-                    raise SourceError("LFSPointer", f"{file.path} is a Git LFS pointer", "LFS is not supported yet")
-                yield raw.content
+            found = self._healing(lambda: list(self.objects.read(ids, each=file_limit, together=total_limit)))
         except TooLarge as error:
             raise _too_large(error.size, file_limit, total_limit) from error
-        except ObjectMissing as error:
-            raise MirrorCorrupt(f"object {error} is missing") from error
+        for file, raw in zip(files, found, strict=True):
+            if raw.content.startswith(_LFS):
+                raise SourceError(
+                    "LFSPointer", f"{file.path} is a Git LFS pointer", "LFS is not supported yet"
+                )
+            yield raw.content
 
     def folders(self, ids: Sequence[str]) -> list[Folder]:
         try:
-            return self.objects.folders(ids, self.limits.max_tree_object_bytes)
+            return self._healing(lambda: self.objects.folders(ids, self.limits.max_tree_object_bytes))
         except TooLarge as error:
             limit = megabytes(self.limits.max_tree_object_bytes)
-            raise limit_error(f"a folder is {megabytes(error.size)}", limit, "max_tree_object_bytes") from error
-        except ObjectMissing as error:
-            raise MirrorCorrupt(f"tree {error} is missing") from error
+            raise limit_error(
+                f"a folder is {megabytes(error.size)}", limit, "max_tree_object_bytes"
+            ) from error
+
+    def _healing(self, work: Callable[[], _T]) -> _T:
+        """What is reachable from a fetched commit is there; if not, the mirror is built again, once."""
+        try:
+            return work()
+        except (MirrorCorrupt, ObjectMissing):
+            self.heal()
+        try:
+            return work()
+        except (MirrorCorrupt, ObjectMissing) as error:
+            raise SourceError(
+                "RepositoryUnavailable", f"the mirror cannot be read: {error}", permanent=False
+            ) from error
 
     def _walk(self, parts: Sequence[str], shown: str, base: tuple[str, ...] = ()) -> _Found | None:
         """Follow `parts` from the folder `base` (a real path), through links, never out of the tree."""
@@ -124,11 +137,10 @@ class GitTree:
 
     def _target(self, link: Entry, shown: str) -> list[str]:
         try:
-            text = self.objects.one(link.id, _MAX_LINK_BYTES).content.decode("utf-8", "surrogateescape")
+            raw = self._healing(lambda: self.objects.one(link.id, _MAX_LINK_BYTES))
         except TooLarge as error:
             raise _out_of_bounds(shown) from error
-        except ObjectMissing as error:
-            raise MirrorCorrupt(f"object {error} is missing") from error
+        text = raw.content.decode("utf-8", "surrogateescape")
         if text.startswith("/") or not text:
             raise _out_of_bounds(shown)
         return _parts(text)
@@ -172,7 +184,9 @@ class _Listing:
         if self.entries > limits.max_entries:
             raise limit_error("the source lists more entries", f"{limits.max_entries:,}", "max_entries")
         if time.monotonic() > self.deadline:
-            raise limit_error("listing takes longer", f"{limits.max_listing_seconds:g} s", "max_listing_seconds")
+            raise limit_error(
+                "listing takes longer", f"{limits.max_listing_seconds:g} s", "max_listing_seconds"
+            )
         for name, entry in folder.items():
             path = f"{visit.shown}/{name}" if visit.shown else name
             if entry.kind == "folder":
@@ -190,7 +204,9 @@ class _Listing:
         found = self.tree._walk([name], _join(self.base, path), visit.real)
         if found is None:
             if self.wanted(path):
-                raise SourceError("PathNotFound", f"{_join(self.base, path)} points to a file that does not exist")
+                raise SourceError(
+                    "PathNotFound", f"{_join(self.base, path)} points to a file that does not exist"
+                )
             return
         links = visit.links + found.links
         if found.entry.kind == "file":
@@ -202,7 +218,9 @@ class _Listing:
         elif found.entry.kind == "submodule" and self.recurse:
             raise SourceError("SubmoduleNotSupported", f"{_join(self.base, path)} is a submodule")
 
-    def _enter(self, path: str, real: tuple[str, ...], tree_id: str, links: tuple[str, ...], depth: int) -> None:
+    def _enter(
+        self, path: str, real: tuple[str, ...], tree_id: str, links: tuple[str, ...], depth: int
+    ) -> None:
         if not self.recurse:
             return
         limits = self.tree.limits
@@ -237,11 +255,15 @@ def _join(base: str, path: str) -> str:
 def _too_large(size: int, file_limit: int, total_limit: int) -> SourceError:
     if size > file_limit:
         return limit_error(f"a manifest file is {megabytes(size)}", megabytes(file_limit), "max_file_bytes")
-    return limit_error(f"manifest files are more than {megabytes(total_limit)}", megabytes(total_limit), "max_bytes")
+    return limit_error(
+        f"manifest files are more than {megabytes(total_limit)}", megabytes(total_limit), "max_bytes"
+    )
 
 
 def _missing(path: str, commit: str) -> SourceError:
-    return SourceError("PathNotFound", f'path "{path}" does not exist at {commit[:7]}', "check path", permanent=False)
+    return SourceError(
+        "PathNotFound", f'path "{path}" does not exist at {commit[:7]}', "check path", permanent=False
+    )
 
 
 def _wrong_kind(path: str, entry: Entry) -> SourceError:
@@ -251,4 +273,6 @@ def _wrong_kind(path: str, entry: Entry) -> SourceError:
 
 
 def _out_of_bounds(path: str) -> SourceError:
-    return SourceError("OutOfBoundsPath", f"{path} points outside the repository", "links must stay inside the repository")
+    return SourceError(
+        "OutOfBoundsPath", f"{path} points outside the repository", "links must stay inside the repository"
+    )

@@ -1,0 +1,285 @@
+"""The local copy of one Repository: a bare mirror that holds the commits somebody tracks (sources.md 2.1, 2.3).
+
+The mirror is a cache: whatever is wrong with it, it is built again once. Reading needs no lock; fetching and
+rebuilding hold the lock file beside it. One mirror per Repository record, named by its id.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from hub.core.sources import (
+    DEFAULT_LIMITS,
+    RepositoryAccess,
+    Resolution,
+    SourceLimits,
+    is_full_id,
+    limit_error,
+    shown,
+)
+from hub.core.sources.limits import megabytes
+from hub.errors import SourceError
+from hub.source import objects
+from hub.source.failures import MirrorCorrupt, RefMoved, failure
+from hub.source.objects import ObjectMissing, Objects, TooLarge
+from hub.source.process import FETCH_S, FIRST_FETCH_S, closed_environment, command, limits, local_git, run
+from hub.source.session import session
+from hub.source.throttle import one_request
+from hub.source.tree import GitTree
+
+_MAX_COMMIT_BYTES = 1024 * 1024
+_LOCK_PATIENCE_S = 60.0
+_PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
+_TREE_LINE = re.compile(rb"tree ([0-9a-f]{40}(?:[0-9a-f]{24})?)\n")
+
+
+@dataclass
+class Mirror:
+    """A mirror that holds `wanted`. `rebuilt` tells that it had to be built again (event `mirror-rebuilt`)."""
+
+    access: RepositoryAccess = field(repr=False)
+    folder: Path
+    wanted: tuple[Resolution, ...]
+    limits: SourceLimits = DEFAULT_LIMITS
+    fetched: bool = False
+    rebuilt: bool = False
+
+    def __post_init__(self) -> None:
+        self.objects = Objects(self.folder)
+
+    def tree(self, sha: str) -> GitTree:
+        """The files of a commit. Raises SourceError RevisionNotFound."""
+        raw = self.commit(sha)
+        found = _TREE_LINE.match(raw)
+        if found is None:
+            raise SourceError("RevisionNotFound", f"{sha} is no commit")
+        return GitTree(sha, found[1].decode(), self.objects, self.limits, self.heal)
+
+    def commit(self, sha: str) -> bytes:
+        """The raw text of a commit object. Raises SourceError RevisionNotFound."""
+        try:
+            raw = self._commit(sha)
+        except MirrorCorrupt:
+            self.heal()
+            raw = self._commit(sha)
+        if raw is None:
+            raise _no_commit(sha, self.access)
+        return raw
+
+    def _commit(self, sha: str) -> bytes | None:
+        try:
+            found = self.objects.one(sha, _MAX_COMMIT_BYTES)
+        except (ObjectMissing, TooLarge):
+            return None
+        return found.content if found.type == "commit" else None
+
+    def has(self, sha: str) -> bool:
+        """Whether the commit is here; an unreadable mirror has nothing."""
+        try:
+            return self._commit(sha) is not None
+        except MirrorCorrupt:
+            return False
+
+    def find_commits(self, prefix: str) -> list[str]:
+        """The commits whose id begins with 4 to 63 hex digits (sources.md 2.2 rule 7)."""
+        if not re.fullmatch(r"[0-9a-f]{4,63}", prefix, re.ASCII):
+            return []
+        done = local_git(["rev-parse", f"--disambiguate={prefix}"], self.folder)
+        ids = [line for line in done.stdout.decode("ascii", "replace").split() if is_full_id(line)]
+        return [each for each in ids[:100] if self.has(each)]
+
+    def keep(self, shas: Iterable[str]) -> None:
+        """Protect exactly these commits from garbage collection (keep refs, sources.md 1)."""
+        wanted = {sha for sha in shas if self.has(sha)}
+        done = local_git(["for-each-ref", "--format=%(refname)", "refs/hub/keep/"], self.folder)
+        present = {name.rpartition("/")[2] for name in done.stdout.decode().split()}
+        lines = [f"create refs/hub/keep/{sha} {sha}\n" for sha in sorted(wanted - present)]
+        lines += [f"delete refs/hub/keep/{sha}\n" for sha in sorted(present - wanted)]
+        if lines:
+            with _locked(self.folder):
+                local_git(["update-ref", "--stdin"], self.folder, input="".join(lines).encode())
+
+    def heal(self) -> None:
+        """Build the mirror again with what was wanted. Raises SourceError when the server does not give it."""
+        with _locked(self.folder):
+            _remove(self.folder)
+            _create(self.folder, self.wanted)
+            _fetch(self, self.wanted, first=True)
+        self.rebuilt = True
+
+
+def ensure(
+    access: RepositoryAccess,
+    revisions: Sequence[Resolution],
+    *,
+    root: Path,
+    source_limits: SourceLimits = DEFAULT_LIMITS,
+) -> Mirror:
+    """A mirror below `root` that holds these Revisions, after at most one fetch for all that is missing.
+
+    Raises SourceError as `poll` does, RevisionNotFound for a commit the server does not have, and RefMoved when
+    a ref moved between listing and fetching: then list once more (`hub.source.obtain` does).
+    """
+    mirror = Mirror(access, mirror_folder(root, access), tuple(revisions), source_limits)
+    if all(mirror.has(each.sha) for each in revisions) and mirror.folder.is_dir():
+        return mirror
+    with _locked(mirror.folder):
+        first = not (mirror.folder / "HEAD").exists()
+        if first:
+            _remove(mirror.folder)
+            _create(mirror.folder, revisions)
+        missing = [each for each in revisions if not mirror.has(each.sha)]
+        try:
+            if missing:
+                _fetch(mirror, missing, first=first)
+        except MirrorCorrupt:
+            _remove(mirror.folder)
+            _create(mirror.folder, revisions)
+            _fetch(mirror, revisions, first=True)
+            mirror.rebuilt = True
+    return mirror
+
+
+def mirror_folder(root: Path, access: RepositoryAccess) -> Path:
+    name = access.id if _PLAIN_ID.fullmatch(access.id) else hashlib.sha256(access.id.encode()).hexdigest()
+    return root / f"{name}.git"
+
+
+def remove_mirror(root: Path, access: RepositoryAccess) -> None:
+    """Delete the mirror of a Repository that is no more."""
+    folder = mirror_folder(root, access)
+    if folder.parent.is_dir():
+        with _locked(folder):
+            _remove(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the lock file of a mirror. Raises SourceError RepositoryUnavailable when another holds it too long."""
+    try:
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _disk(error) from error
+    try:
+        deadline = time.monotonic() + _LOCK_PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise SourceError(
+                        "RepositoryUnavailable", "another fetch of this mirror is under way", permanent=False
+                    ) from None
+                time.sleep(0.05)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _remove(folder: Path) -> None:
+    objects.forget(folder)
+    if folder.is_symlink() or folder.is_file():
+        folder.unlink()
+    elif folder.exists():
+        trash = folder.with_name(f"{folder.name}.{uuid4().hex}.old")
+        folder.rename(trash)
+        shutil.rmtree(trash, ignore_errors=True)
+
+
+def _create(folder: Path, revisions: Sequence[Resolution]) -> None:
+    wide = any(len(each.sha) == 64 for each in revisions)
+    kind = ["--object-format=sha256"] if wide else []
+    line = command(["init", "--quiet", "--bare", "--template=", *kind, "--", str(folder)])
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise _disk(error) from error
+    done = run(line, env=closed_environment(folder / "home"), cwd=folder, timeout=20, limits=limits(20))
+    if not done.ok:
+        words = done.stderr.decode("utf-8", "replace")[-300:] or done.reason
+        raise SourceError("RepositoryUnavailable", f"the mirror cannot be created: {words}", permanent=False)
+
+
+def _fetch(mirror: Mirror, wanted: Sequence[Resolution], *, first: bool) -> None:
+    """One fetch for all; afterwards every wanted commit is here, or an error says why not."""
+    access, timeout = mirror.access, FIRST_FETCH_S if first else FETCH_S
+    specs = sorted({_refspec(each) for each in wanted})
+    depth = [f"--depth={access.depth}"] if access.depth > 0 else []
+    flags = [
+        "--quiet",
+        "--force",
+        "--no-tags",
+        "--no-write-fetch-head",
+        "--no-recurse-submodules",
+        "--refmap=",
+    ]
+    size = mirror.limits.max_mirror_bytes
+    with one_request(access), session(access) as call:
+        done = run(
+            command(
+                ["fetch", *flags, "--no-auto-maintenance", *depth, "--end-of-options", call.url.url, *specs],
+                folder=mirror.folder,
+                options=call.options,
+            ),
+            env=call.environment,
+            cwd=mirror.folder,
+            timeout=timeout,
+            limits=limits(timeout, file_size=size),
+        )
+        trace = call.trace.read_text("utf-8", "replace") if call.trace.exists() else ""
+    mirror.fetched = True
+    if not done.ok:
+        error = failure(done, access, call.url, trace, limit_setting="HUB_SOURCE_MAX_MIRROR_BYTES")
+        if isinstance(error, RefMoved) and not any(each.ref for each in wanted):
+            error = _no_commit(wanted[0].sha, access)
+        raise error
+    if (used := _size_of(mirror.folder)) > size:
+        _remove(mirror.folder)
+        raise limit_error(f"the mirror is {megabytes(used)}", megabytes(size), "max_mirror_bytes")
+    for each in wanted:
+        if not mirror.has(each.sha):
+            raise RefMoved(each.sha) if each.ref else _no_commit(each.sha, access)
+
+
+def _refspec(wanted: Resolution) -> str:
+    """`+refs/heads/x:refs/hub/heads/x`, never the server's whole name space; a bare commit is pinned by id."""
+    if wanted.ref.startswith("refs/"):
+        return f"+{wanted.ref}:refs/hub/{wanted.ref.removeprefix('refs/')}"
+    return f"+{wanted.sha}:refs/hub/pins/{wanted.sha}"
+
+
+def _size_of(folder: Path) -> int:
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size
+            except FileNotFoundError:
+                continue  # a lock or temporary file that just went
+    return total
+
+
+def _no_commit(sha: str, access: RepositoryAccess) -> SourceError:
+    message = f'"{sha[:64]}" is no branch, tag, matching range or commit of {shown(access.url)}'
+    return SourceError("RevisionNotFound", message, "check targetRevision", permanent=False)
+
+
+def _disk(error: OSError) -> SourceError:
+    return SourceError(
+        "RepositoryUnavailable",
+        f"the mirror cannot be written: {error.strerror}",
+        "check the disk below HUB_MIRROR_DIR",
+        permanent=False,
+    )
