@@ -102,6 +102,6 @@ def _read(line: bytes, info: KindInfo) -> Bookmark | Change:
         meta: Meta = read_meta(event.object)
         return Bookmark(meta.resourceVersion, INITIAL_END in (meta.annotations or {}))
     if event.type == "ERROR":
-        status = orjson.loads(event.object)
-        raise error_of(Answer(int(status.get("code") or 500), {}, bytes(event.object)))
+        told = bytes(event.object)
+        raise error_of(Answer(int(orjson.loads(told).get("code") or 500), {}, told))
     return Change(event.type, read_object(event.object, info.group, info.kind, info.api_version))

@@ -7,6 +7,7 @@ next one is finished (sync-semantics.md 7.3).
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ from clusters.kube.tuning import tuning
 from clusters.kube.watch import Bookmark, Change, Opened, watch
 from clusters.live import store
 from clusters.live.store import ClusterStore, Listener, Space, Watched
+
+logger = logging.getLogger(__name__)
 
 Kind = tuple[str, str]
 _SHORTEST_STREAM = 1.0
@@ -201,6 +204,11 @@ class _Follower:
                 trouble = self.watched.error = error
                 if isinstance(error, errors.TimedOut) and error.status == 504:
                     self._lapsed()
+            except Exception as surprise:
+                # A mistake of ours must not end the watch for ever: say it, list anew.
+                logger.exception("The watch of %s failed", self.watched.kind)
+                trouble = self.watched.error = errors.Unavailable(f"the watch failed: {surprise!r}")
+                self._lapsed()
             finally:
                 self._disconnected()
             if trouble is None and tuning().clock() - began >= _SHORTEST_STREAM:

@@ -54,7 +54,9 @@ def one(server: FaultServer, verb: Any, key: ResourceKey = KEY, body: Any = None
     return outcome
 
 
-def test_members_of_a_group_do_not_stop_each_other_and_later_groups_are_not_started(server: FaultServer) -> None:
+def test_members_of_a_group_do_not_stop_each_other_and_later_groups_are_not_started(
+    server: FaultServer,
+) -> None:
     other = ResourceKey("", "ConfigMap", "shop", "other")
     server.script("PATCH", PATH, Reply(403, status(403, "Forbidden", "no")))
     groups = ((Action("apply", KEY, config_map()), Action("apply", other, config_map("other"))),)
@@ -175,7 +177,12 @@ def test_c14_a_changed_definition_excuses_undeclared_fields_for_five_seconds(
         "metadata": {"name": "widgets.ex.io"},
         "spec": {"group": "ex.io", "names": {"kind": "Widget"}},
     }
-    widget = {"apiVersion": "ex.io/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": "shop"}, "spec": {}}
+    widget = {
+        "apiVersion": "ex.io/v1",
+        "kind": "Widget",
+        "metadata": {"name": "w", "namespace": "shop"},
+        "spec": {},
+    }
     definition = Action("apply", ResourceKey("apiextensions.k8s.io", crds[1], "", "widgets.ex.io"), crd)
     use = Action("apply", ResourceKey("ex.io", "Widget", "shop", "w"), widget)
     path = "/apis/ex.io/v1/namespaces/shop/widgets/w"
@@ -316,7 +323,9 @@ def test_c4_no_value_of_a_secret_comes_back_in_a_message(server: FaultServer) ->
     assert "denied the request" in message
 
 
-def test_a_cluster_that_cannot_be_reached_gives_an_outcome_per_action(server: FaultServer, clock: Clock) -> None:
+def test_a_cluster_that_cannot_be_reached_gives_an_outcome_per_action(
+    server: FaultServer, clock: Clock
+) -> None:
     connection = server.connection(server="http://127.0.0.1:1")
     outcomes = carry_out(connection, Step("apply", "t", ((Action("apply", KEY, config_map()),),)))
     assert [(outcome.ok, outcome.code) for outcome in outcomes] == [(False, "unavailable")]
