@@ -72,7 +72,7 @@ def words(text: str | None) -> list[str]:
 def read_wave(obj: Mapping[str, object] | None) -> tuple[int, tuple[str, ...]]:
     """The wave of an object and the warnings about texts that are no integers (2.2)."""
     annotations = annotations_of(obj)
-    warnings = []
+    warnings: list[str] = []
     for name in (ARGOCD_WAVE, HELM_WEIGHT):
         text = annotations.get(name)
         if text is None:
@@ -117,7 +117,7 @@ def classify(obj: Manifest) -> Classified:
 def _policies(annotations: dict[str, str]) -> tuple[frozenset[str], tuple[str, ...]]:
     """The union of both spellings; none given means BeforeHookCreation (3.7)."""
     found: set[str] = set()
-    warnings = []
+    warnings: list[str] = []
     for word in words(annotations.get(ARGOCD_POLICY)):
         if word in POLICIES:
             found.add(word)

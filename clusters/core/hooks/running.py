@@ -15,6 +15,7 @@ from clusters.core.manifests import (
     OPERATION_ANNOTATION,
     TRACKING_ANNOTATION,
     Manifest,
+    group_of,
 )
 
 ARGOCD_HOOK_FINALIZER = "argocd.argoproj.io/hook-finalizer"
@@ -23,10 +24,6 @@ TIMEOUT = "gitops-hub.io/timeout"
 RUN_ONCE = "gitops-hub.io/run-once"
 _RUN_TO_COMPLETION = frozenset({("batch", "Job"), ("", "Pod"), ("argoproj.io", "Workflow")})
 _NAME_LIMIT = 63
-
-
-def group_of(obj: Manifest) -> str:
-    return str(obj.get("apiVersion") or "").rpartition("/")[0]
 
 
 def runs_to_completion(obj: Manifest) -> bool:
@@ -78,7 +75,7 @@ def hook_body(manifest: Manifest, name: str, mark: str, print_: str) -> Manifest
 
 def hook_timeout(obj: Manifest, default: float) -> tuple[float, tuple[str, ...]]:
     """Seconds this hook may run, 0 = for ever: annotation, else `default`; a Job's own deadline if shorter (3.12)."""
-    limit, warnings = default, ()
+    limit, warnings = default, tuple[str, ...]()
     text = annotations_of(obj).get(TIMEOUT)
     if text is not None:
         seconds = parse_duration(text)

@@ -52,7 +52,7 @@ class SyncOptions:
 
     def to_json(self) -> dict[str, Any]:
         """Only what differs from the defaults, as JSON values."""
-        default = SyncOptions()
+        default = DEFAULT_OPTIONS
         return {name: value for name, value in asdict(self).items() if value != getattr(default, name)}
 
     @classmethod
@@ -79,6 +79,10 @@ class ResourceOptions:
     def recreate(self) -> bool:
         """Delete, wait and create at every full sync."""
         return self.replace and self.force
+
+
+DEFAULT_OPTIONS = SyncOptions()
+DEFAULT_RESOURCE = ResourceOptions()
 
 
 def _bool(text: str) -> bool | None:

@@ -69,7 +69,9 @@ class Outcome:
 class Step:
     """Something can be done now. `reason` is a sentence for people; `name` says which part of 3.3 this is."""
 
-    name: Literal["dry_run", "create_namespace", "strip_finalizers", "delete", "prune", "apply", "terminate", "adopt"]
+    name: Literal[
+        "dry_run", "create_namespace", "strip_finalizers", "delete", "prune", "apply", "terminate", "adopt"
+    ]
     reason: str
     groups: tuple[tuple[Action, ...], ...]
     stop_on_failure: bool = True
