@@ -1,0 +1,206 @@
+"""Ignore rules: which paths of which objects do not count (sync-semantics.md 6.2)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import Any, Literal
+
+from clusters.core.diff.evaluate import Place, TooMuch, places, pointed, without
+from clusters.core.diff.expressions import Step, Unsupported, parse_expression, parse_pointer
+from clusters.core.diff.fields import covers, owned_by
+from clusters.core.manifests import Manifest, ResourceKey, canonical_json
+
+RuleOrigin = Literal["application", "project", "system", "autoscaler"]
+
+
+@dataclass(frozen=True, slots=True)
+class IgnoreRule:
+    """One entry of `ignoreDifferences`; `group`, `kind`, `name`, `namespace` may be globs, empty name = any.
+
+    `reason` is shown beside what it ignores; left empty, the rule speaks for itself.
+    """
+
+    group: str = ""
+    kind: str = "*"
+    name: str = ""
+    namespace: str = ""
+    json_pointers: tuple[str, ...] = ()
+    jq_paths: tuple[str, ...] = ()
+    managers: tuple[str, ...] = ()
+    origin: RuleOrigin = "application"
+    reason: str = ""
+
+    def matches(self, key: ResourceKey) -> bool:
+        """Whether the rule speaks of this object."""
+        return (
+            fnmatchcase(key.group, self.group)
+            and fnmatchcase(key.kind, self.kind)
+            and (not self.name or fnmatchcase(key.name, self.name))
+            and (not self.namespace or fnmatchcase(key.namespace, self.namespace))
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class RuleProblem:
+    """An expression that this process will not evaluate. Unless a child does, it is a ComparisonError that names the
+    expression, and the path is not ignored."""
+
+    expression: str
+    origin: RuleOrigin
+    message: str
+
+    def __str__(self) -> str:
+        return f"ignore rule {self.expression!r} of the {self.origin}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    """One compiled path with the sentence that names its rule."""
+
+    rule: str
+    pointer: tuple[str, ...] | None = None
+    steps: tuple[Step, ...] | None = None
+    text: str = ""
+
+    def places(self, obj: Manifest) -> list[Place]:
+        if self.pointer is not None:
+            return pointed(self.pointer, obj)
+        return places(self.steps or (), obj)
+
+
+@dataclass(frozen=True)
+class ObjectRules:
+    """The rules that speak of one object, compiled."""
+
+    paths: tuple[_Path, ...] = ()
+    managers: tuple[tuple[str, str], ...] = ()
+    problems: tuple[RuleProblem, ...] = ()
+
+    @cached_property
+    def digest(self) -> str:
+        """Changes when the rules change; empty when there are none."""
+        if not self.paths and not self.managers:
+            return ""
+        text = canonical_json([sorted([p.text for p in self.paths]), sorted(self.managers)])
+        return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+    def strip(self, obj: Manifest) -> Manifest:
+        """The object without what its paths ignore (managers: see `ignores`). Shares parts with `obj`."""
+        if not self.paths:
+            return obj
+        gone = [place for place, _ in self.ignored_places(obj)]
+        result: Manifest = without(obj, gone)
+        return result
+
+    def ignored_places(self, obj: Manifest) -> list[tuple[Place, str]]:
+        """(place, rule) for every existing place that a path rule ignores; a path that visits too much ignores nothing."""
+        found: list[tuple[Place, str]] = []
+        for path in self.paths:
+            try:
+                found += [(place, path.rule) for place in path.places(obj)]
+            except TooMuch:
+                continue  # told by `exceeded`
+        return found
+
+    def exceeded(self, obj: Manifest) -> tuple[RuleProblem, ...]:
+        """The expressions that visit too many nodes of this very object."""
+        problems = []
+        for path in self.paths:
+            try:
+                path.places(obj)
+            except TooMuch:
+                problems.append(RuleProblem(path.text, "application", "visits more than 10,000 nodes"))
+        return tuple(problems)
+
+    def ignores(self, live: Manifest, path: Iterable[str]) -> str:
+        """The rule by which a field manager's ownership ignores `path` (steps as in `Change.path`), or ""."""
+        if not self.managers:
+            return ""
+        steps = tuple(path)
+        for manager, rule in self.managers:
+            if any(covers(tree, steps) for tree in owned_by(live, manager)):
+                return rule
+        return ""
+
+
+NO_RULES = ObjectRules()
+
+
+@dataclass(frozen=True)
+class IgnoreRules:
+    """All rules that may speak of an Application's objects: its own, its Project's and the system's."""
+
+    rules: tuple[IgnoreRule, ...] = ()
+    _compiled: dict[tuple[int, ...], ObjectRules] = field(default_factory=dict, compare=False, repr=False)
+
+    def for_object(self, key: ResourceKey) -> ObjectRules:
+        """The rules for one object; equal selections share one compiled value."""
+        chosen = tuple(number for number, rule in enumerate(self.rules) if rule.matches(key))
+        if not chosen:
+            return NO_RULES
+        if chosen not in self._compiled:
+            self._compiled[chosen] = compile_rules(self.rules[number] for number in chosen)
+        return self._compiled[chosen]
+
+
+def compile_rules(rules: Iterable[IgnoreRule]) -> ObjectRules:
+    """Compiled rules; expressions outside the bounded path language become problems, never evaluated here."""
+    paths: list[_Path] = []
+    managers: list[tuple[str, str]] = []
+    problems: list[RuleProblem] = []
+    for rule in rules:
+        for text in (*rule.json_pointers, *rule.jq_paths):
+            try:
+                paths.append(_compiled(rule, text, is_pointer=text in rule.json_pointers))
+            except Unsupported as error:
+                problems.append(RuleProblem(text, rule.origin, f"is outside the path language ({error})"))
+        managers += [
+            (name, rule.reason or f"{rule.origin}: fields of manager {name}") for name in rule.managers
+        ]
+    return ObjectRules(tuple(paths), tuple(managers), tuple(problems))
+
+
+def rules_from_spec(entries: Iterable[dict[str, Any]], origin: RuleOrigin) -> tuple[IgnoreRule, ...]:
+    """`ignoreDifferences` as written in an Application or Project. Unknown fields are left to the caller's check."""
+    return tuple(
+        IgnoreRule(
+            group=str(entry.get("group") or ""),
+            kind=str(entry.get("kind") or "*"),
+            name=str(entry.get("name") or ""),
+            namespace=str(entry.get("namespace") or ""),
+            json_pointers=tuple(entry.get("jsonPointers") or ()),
+            jq_paths=tuple(entry.get("jqPathExpressions") or ()),
+            managers=tuple(entry.get("managedFieldsManagers") or ()),
+            origin=origin,
+        )
+        for entry in entries
+    )
+
+
+def autoscaler_rule(key: ResourceKey, scaler: ResourceKey) -> IgnoreRule:
+    """`spec.replicas` belongs to the autoscaler that names the object (6.5)."""
+    place = f"{scaler.kind} {scaler.namespace}/{scaler.name}"
+    return IgnoreRule(
+        group=_literal(key.group),
+        kind=_literal(key.kind),
+        name=_literal(key.name),
+        namespace=_literal(key.namespace),
+        json_pointers=("/spec/replicas",),
+        origin="autoscaler",
+        reason=f"replicas ignored: scaled by {place}",
+    )
+
+
+def _compiled(rule: IgnoreRule, text: str, *, is_pointer: bool) -> _Path:
+    reason = rule.reason or f"{rule.origin}: {text}"
+    if is_pointer:
+        return _Path(reason, pointer=parse_pointer(text), text=text)
+    return _Path(reason, steps=parse_expression(text), text=text)
+
+
+def _literal(text: str) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
