@@ -54,7 +54,12 @@ Content = str | bytes | Link | Submodule | None
 def git(repo: Path, *arguments: str, input: bytes | None = None) -> str:
     """Run one Git command on a repository and return what it wrote."""
     done = subprocess.run(
-        ["git", f"--git-dir={repo}", *arguments], input=input, env=_ENV, capture_output=True, check=False, timeout=60
+        ["git", f"--git-dir={repo}", *arguments],
+        input=input,
+        env=_ENV,
+        capture_output=True,
+        check=False,
+        timeout=60,
     )
     assert done.returncode == 0, done.stderr.decode("utf-8", "replace")
     return done.stdout.decode("utf-8", "surrogateescape").strip()
@@ -145,5 +150,10 @@ def raw_commit(repo: Path, tree: str, *, branch: str = "main", message: str = "r
 
 def file_access(repo: Path, **changes: Any) -> RepositoryAccess:
     """How the gate reaches a repository over file:// (demo and tests only)."""
-    fields: dict[str, Any] = {"id": repo.stem, "url": f"file://{repo}", "allow_file": True, "allow_loopback": True}
+    fields: dict[str, Any] = {
+        "id": repo.stem,
+        "url": f"file://{repo}",
+        "allow_file": True,
+        "allow_loopback": True,
+    }
     return RepositoryAccess(**(fields | changes))

@@ -25,7 +25,7 @@ from hub.source.history import (
     diff_paths,
 )
 from hub.source.listing import poll
-from hub.source.mirror import Mirror, ensure, mirror_folder, remove_mirror
+from hub.source.mirror import Mirror, ensure, mirror_folder, remove_mirror, repack
 from hub.source.objects import close_all
 from hub.source.tree import GitTree
 
@@ -48,6 +48,7 @@ __all__ = [
     "obtain",
     "poll",
     "remove_mirror",
+    "repack",
 ]
 
 

@@ -33,6 +33,7 @@ _CORRUPT = re.compile(
     r"pack has bad object|inflate",
     re.IGNORECASE,
 )
+_TOO_LARGE = re.compile(r"died of signal 25|File too large|ended by SIGXFSZ")
 _DISK = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _MOVED = re.compile(
     r"couldn't find remote ref|not our ref|no such remote ref|did not contain|unadvertised object",
@@ -85,7 +86,7 @@ def failure(
     where = shown(url.url)
     if done.reason.startswith("timed out"):
         return _unavailable(where, "no answer in time")
-    if done.killed and "file size" in done.reason and limit_setting:
+    if limit_setting and _TOO_LARGE.search(words + done.reason):
         return SourceError(
             "LimitExceeded", f"the mirror of {where} is too large ({limit_setting})", f"raise {limit_setting}"
         )

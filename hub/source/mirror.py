@@ -163,6 +163,20 @@ def remove_mirror(root: Path, access: RepositoryAccess) -> None:
             _remove(folder)
 
 
+def repack(mirror: Mirror) -> None:
+    """The nightly work: pack, and drop what nothing refers to and is older than 7 days. Raises SourceError."""
+    with _locked(mirror.folder):
+        done = local_git(
+            ["gc", "--quiet", "--prune=7.days.ago"],
+            mirror.folder,
+            timeout=FIRST_FETCH_S,
+            file_size=mirror.limits.max_mirror_bytes,
+        )
+    if not done.ok:
+        words = done.stderr.decode("utf-8", "replace")[-300:] or done.reason
+        raise SourceError("RepositoryUnavailable", f"the mirror cannot be packed: {words}", permanent=False)
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Hold the lock file of a mirror. Raises SourceError RepositoryUnavailable when another holds it too long."""
@@ -241,6 +255,8 @@ def _fetch(mirror: Mirror, wanted: Sequence[Resolution], *, first: bool) -> None
         trace = call.trace.read_text("utf-8", "replace") if call.trace.exists() else ""
     mirror.fetched = True
     if not done.ok:
+        for left_over in (mirror.folder / "objects").glob("**/tmp_*"):
+            left_over.unlink(missing_ok=True)
         error = failure(done, access, call.url, trace, limit_setting="HUB_SOURCE_MAX_MIRROR_BYTES")
         if isinstance(error, RefMoved) and not any(each.ref for each in wanted):
             error = _no_commit(wanted[0].sha, access)

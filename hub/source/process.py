@@ -88,6 +88,7 @@ def local_git(
     timeout: float = READ_S,
     input: bytes | None = None,
     output_bytes: int = 32 * _MIB,
+    file_size: int = 64 * _MIB,
 ) -> Completed:
     """One command on a mirror that needs no network and no secret."""
     return run(
@@ -96,7 +97,7 @@ def local_git(
         env=closed_environment(folder / "home"),
         cwd=folder,
         timeout=timeout,
-        limits=limits(timeout, output_bytes=output_bytes),
+        limits=limits(timeout, output_bytes=output_bytes, file_size=file_size),
     )
 
 
