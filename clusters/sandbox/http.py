@@ -1,0 +1,419 @@
+"""The HTTP face of the sandbox: from a request to the modules that answer it, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import yaml
+from aiohttp import web
+
+from clusters.sandbox import deletes, discovery, reads, schema, subresources, writes
+from clusters.sandbox.answers import ApiError
+from clusters.sandbox.backend import Backend, Options
+from clusters.sandbox.faults import Asked
+from clusters.sandbox.registry import Served
+
+Manifest = dict[str, Any]
+LARGEST_BODY = 3 * 1024 * 1024
+PATCHES = {
+    "application/json-patch+json": "json",
+    "application/merge-patch+json": "merge",
+    "application/strategic-merge-patch+json": "strategic",
+    "application/apply-patch+yaml": "apply",
+}
+JSON = "application/json"
+
+
+@dataclass(slots=True)
+class Call:
+    """One request to an object or a collection."""
+
+    request: web.BaseRequest
+    backend: Backend
+    served: Served
+    namespace: str
+    name: str
+    subresource: str
+    user: str
+
+    @property
+    def query(self) -> Any:
+        return self.request.query
+
+    @property
+    def partial(self) -> bool:
+        return "as=PartialObjectMetadata" in self.request.headers.get("Accept", "")
+
+    def options(self, *, apply: bool = False) -> Options:
+        query = self.query
+        manager = query.get("fieldManager") or ""
+        if apply and not manager:
+            causes = {"causes": [{"reason": "FieldValueRequired", "field": "fieldManager"}]}
+            text = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
+            raise ApiError(422, text, details=causes)
+        if len(manager) > 128:
+            raise ApiError(
+                422,
+                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Too long: may not be more than 128 bytes',
+            )
+        agent = self.request.headers.get("User-Agent", "unknown").partition("/")[0][:128]
+        return Options(
+            manager=manager or agent,
+            dry_run=query.get("dryRun") == "All",
+            force=query.get("force") in ("true", "1"),
+            validation=query.get("fieldValidation") or "Warn",
+        )
+
+    def asked(self) -> Asked:
+        method = self.request.method
+        verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, "")
+        if method == "PATCH" and "apply-patch" in self.request.headers.get("Content-Type", ""):
+            verb = "apply"
+        if not verb:
+            verb = "get" if self.name else "watch" if self.query.get("watch") in ("1", "true") else "list"
+        query = self.query if self.request.query_string else {}
+        paged, versioned = bool(query.get("continue")), query.get("resourceVersion", "") not in ("", "0")
+        return Asked(
+            verb, self.served.group, self.served.resource, self.namespace, self.name, paged, versioned
+        )
+
+
+def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    raw = body if isinstance(body, bytes) else orjson.dumps(body)
+    return web.Response(body=raw, status=status, headers=headers, content_type=JSON)
+
+
+def error_answer(error: ApiError) -> web.Response:
+    if error.plain:
+        return web.Response(text=error.message + "\n", status=error.code, headers=error.headers)
+    return json_answer(error.body(), error.code, error.headers)
+
+
+def not_served() -> ApiError:
+    return ApiError(404, "404 page not found", plain=True)
+
+
+async def answer(request: web.BaseRequest, backend: Backend, path: list[str]) -> web.StreamResponse:
+    """Answer one request to a cluster; `path` is what follows the cluster's own prefix."""
+    user = _user(request, backend)
+    if user is None:
+        return error_answer(ApiError(401, "Unauthorized"))
+    try:
+        if not path or path[0] not in ("api", "apis"):
+            return _plain(path)
+        found = _discovery(request, backend, path)
+        if found is not None:
+            return found
+        call = _routed(request, backend, path, user)
+        return await _faulty(call)
+    except ApiError as error:
+        return error_answer(error)
+
+
+def _user(request: web.BaseRequest, backend: Backend) -> str | None:
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    return backend.tokens.get(token.strip()) if scheme.lower() == "bearer" else None
+
+
+def _plain(path: list[str]) -> web.Response:
+    if path == ["version"]:
+        release = schema.recorded()["version"]
+        _, minor, _ = release.split(".")
+        body = {"major": "1", "minor": minor, "gitVersion": release + "+sandbox", "platform": "linux/amd64"}
+        return json_answer(body)
+    if path and path[0] in ("readyz", "livez", "healthz"):
+        return web.Response(text="ok")
+    raise not_served()
+
+
+def _discovery(request: web.BaseRequest, backend: Backend, path: list[str]) -> web.Response | None:
+    registry = backend.registry
+    if len(path) == 1:
+        core = path[0] == "api"
+        if "as=APIGroupDiscoveryList" in request.headers.get("Accept", ""):
+            etag = f'"{registry.digest}"'
+            headers = {"ETag": etag, "Vary": "Accept", "Content-Type": discovery.AGGREGATED}
+            if request.headers.get("If-None-Match") == etag:
+                return web.Response(status=304, headers={"ETag": etag})
+            return web.Response(body=discovery.aggregated(registry, core), headers=headers)
+        return json_answer(discovery.versions(request.host) if core else discovery.groups(registry))
+    body = None
+    if path[0] == "api" and len(path) == 2:
+        body = discovery.resources(registry, "", path[1])
+    elif path[0] == "apis" and len(path) == 2:
+        body = discovery.group(registry, path[1])
+    elif path[0] == "apis" and len(path) == 3:
+        body = discovery.resources(registry, path[1], path[2])
+    else:
+        return None
+    if body is None:
+        raise not_served()
+    return json_answer(body)
+
+
+def _routed(request: web.BaseRequest, backend: Backend, path: list[str], user: str) -> Call:
+    """The Call a path means. Raises ApiError 404."""
+    group, version, rest = ("", path[1], path[2:]) if path[0] == "api" else (path[1], path[2], path[3:])
+    namespace = ""
+    if len(rest) > 2 and rest[0] == "namespaces" and rest[2] not in ("status", "finalize"):
+        namespace, rest = rest[1], rest[2:]
+    resource, name, subresource = (*rest, "", "", "")[:3]
+    served = backend.registry.find(group, version, resource)
+    if served is None or len(rest) > 3:
+        raise not_served()
+    if subresource and subresource not in served.subresources:
+        raise not_served()
+    if served.namespaced and name and not namespace:
+        raise not_served()
+    return Call(request, backend, served, namespace, name, subresource, user)
+
+
+async def _faulty(call: Call) -> web.StreamResponse:
+    """Answer a Call, with the faults that hold for it."""
+    faults = call.backend.faults
+    if not faults.active:
+        return await _dispatch(call)
+    asked = call.asked()
+    slow = faults.take("latency", asked)
+    if slow is not None:
+        await asyncio.sleep(slow.seconds)
+    if faults.take("drop", asked) is not None:
+        if call.request.transport is not None:
+            call.request.transport.abort()
+        return web.Response(status=500)
+    refusal = faults.refusal(asked)
+    if refusal is not None:
+        raise refusal
+    if asked.verb != "watch" and faults.take("expire", asked) is not None:
+        raise ApiError(410, f"too old resource version: {call.query.get('resourceVersion')} (0)")
+    response = await _dispatch(call)
+    trickle = faults.take("trickle", asked)
+    if trickle is not None and isinstance(response, web.Response):
+        return await _trickled(call.request, response, trickle.seconds)
+    return response
+
+
+async def _trickled(request: web.BaseRequest, response: web.Response, seconds: float) -> web.StreamResponse:
+    body = response.body if isinstance(response.body, bytes) else b""
+    slow = web.StreamResponse(status=response.status, headers={"Content-Type": JSON})
+    await slow.prepare(request)
+    size = max(1, len(body) // 20)
+    for start in range(0, len(body), size):
+        await slow.write(body[start : start + size])
+        await asyncio.sleep(seconds)
+    await slow.write_eof()
+    return slow
+
+
+async def _dispatch(call: Call) -> web.StreamResponse:
+    method, served = call.request.method, call.served
+    if (served.group, served.resource) in subresources.REVIEWS and method == "POST":
+        body = subresources.parse(await _body(call.request))
+        return json_answer(subresources.review(call.backend, served, body, call.user), 201)
+    if method == "GET":
+        return await _get(call)
+    handler = {"POST": _post, "PUT": _put, "PATCH": _patch, "DELETE": _delete}.get(method)
+    if handler is None:
+        raise ApiError(405, "the server does not allow this method on the requested resource")
+    response: web.StreamResponse = await handler(call)
+    return response
+
+
+async def _body(request: web.BaseRequest) -> bytes:
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as large:
+        text = f"Request entity too large: limit is {LARGEST_BODY}"
+        raise ApiError(413, text) from large
+
+
+async def _get(call: Call) -> web.StreamResponse:
+    b, served = call.backend, call.served
+    if not call.name:
+        if call.query.get("watch") in ("1", "true"):
+            return await _watch(call)
+        if "list" not in served.verbs:
+            raise ApiError(405, "the server does not allow this method on the requested resource")
+        query = call.query if call.request.query_string else {}
+        return json_answer(reads.list_objects(b, served, call.namespace, query, metadata_only=call.partial))
+    obj = b.get(served, call.namespace, call.name)
+    if call.subresource == "scale":
+        return json_answer(subresources.scale_of(served, obj))
+    if call.subresource == "log":
+        return web.Response(
+            body=subresources.log(b, served, call.namespace, call.name), content_type="text/plain"
+        )
+    table = b.store.table(served.group, served.resource)
+    return json_answer(reads.encoder(table, served, call.partial)((call.namespace, call.name), obj))
+
+
+def _written(call: Call, obj: Manifest, status: int, options: Options | None = None) -> web.Response:
+    headers: dict[str, str] = {}
+    if options is not None and options.warnings:
+        headers["Warning"] = ", ".join(f'299 - "{_quoted(text)}"' for text in options.warnings)
+    return json_answer(reads.partial(obj) if call.partial else obj, status, headers)
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+async def _post(call: Call) -> web.Response:
+    b, served = call.backend, call.served
+    body = _decoded(await _body(call.request), call.request.content_type)
+    if call.subresource == "token":
+        return json_answer(subresources.token(b, call.namespace, call.name, body), 201)
+    if call.subresource == "eviction":
+        return json_answer(subresources.evict(b, served, call.namespace, call.name, body), 201)
+    if call.name or "create" not in served.verbs:
+        raise ApiError(405, "the server does not allow this method on the requested resource")
+    options = call.options()
+    return _written(call, writes.create(b, served, call.namespace, body, options), 201, options)
+
+
+async def _put(call: Call) -> web.Response:
+    b, served = call.backend, call.served
+    body = _decoded(await _body(call.request), call.request.content_type)
+    options = call.options()
+    if call.subresource == "scale":
+        return json_answer(
+            subresources.write_scale(b, served, call.namespace, call.name, "update", body, options)
+        )
+    obj = writes.replace(b, served, call.namespace, call.name, body, options, call.subresource)
+    return _written(call, obj, 200, options)
+
+
+async def _patch(call: Call) -> web.Response:
+    b, served = call.backend, call.served
+    sort = PATCHES.get(call.request.content_type)
+    raw = await _body(call.request)
+    if sort is None:
+        accepted = ", ".join(PATCHES)
+        text = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
+        raise ApiError(415, text)
+    options = call.options(apply=sort == "apply")
+    body = _decoded(raw, "application/yaml" if sort == "apply" else JSON)
+    if call.subresource == "scale":
+        return json_answer(
+            subresources.write_scale(b, served, call.namespace, call.name, sort, body, options)
+        )
+    if sort == "apply":
+        obj, new = writes.apply(b, served, call.namespace, call.name, body, options, call.subresource)
+        return _written(call, obj, 201 if new else 200, options)
+    obj = writes.patch(b, served, call.namespace, call.name, sort, body, options, call.subresource)
+    return _written(call, obj, 200, options)
+
+
+def _decoded(raw: bytes, content_type: str) -> Any:
+    """A body as JSON, or as YAML where that is allowed."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        if "yaml" not in content_type:
+            return subresources.parse(raw)
+    try:
+        return yaml.safe_load(raw)
+    except yaml.YAMLError as broken:
+        raise ApiError(400, f"error decoding YAML: {broken}") from broken
+
+
+async def _delete(call: Call) -> web.Response:
+    b, served = call.backend, call.served
+    raw = await _body(call.request)
+    body = _decoded(raw, call.request.content_type) if raw else None
+    options = deletes.DeleteOptions.of(body, call.query)
+    if call.name:
+        return json_answer(deletes.delete(b, served, call.namespace, call.name, options))
+    wanted = reads.Filter.of(call.namespace, call.query)
+    table = b.store.table(served.group, served.resource)
+    for place in list(table.order()):
+        obj = table.objects.get(place)
+        if obj is not None and wanted.place(place) and wanted.holds(obj):
+            deletes.delete(b, served, place[0], place[1], options)
+    return json_answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+
+
+async def _watch(call: Call) -> web.StreamResponse:
+    """Stream the events of a watch until its time is over, the client goes or a fault cuts it."""
+    query, b = call.query, call.backend
+    woken = asyncio.Event()
+    response = web.StreamResponse(headers={"Content-Type": JSON})
+    try:
+        if b.faults.active and b.faults.take("expire", call.asked()) is not None:
+            raise ApiError(
+                410, f"too old resource version: {query.get('resourceVersion')} ({b.store.version})"
+            )
+        watcher = reads.open_watch(b, call.served, call.namespace, query, woken.set, partly=call.partial)
+    except ApiError as error:
+        if error.code not in (410, 504):
+            raise
+        await response.prepare(call.request)
+        await response.write(reads.error_line(error))
+        await response.write_eof()
+        return response
+    try:
+        await response.prepare(call.request)
+        await _stream(call, response, watcher, woken)
+    except (ConnectionError, asyncio.CancelledError):
+        return response
+    finally:
+        watcher.table.watchers.discard(watcher)
+    return response
+
+
+BOOKMARK_EVERY = 60.0
+LAST_BOOKMARK = 2.0
+
+
+async def _stream(
+    call: Call, response: web.StreamResponse, watcher: reads.Watcher, woken: asyncio.Event
+) -> None:
+    query, clock = call.query, asyncio.get_running_loop().time
+    seconds = float(query.get("timeoutSeconds") or 1800)
+    end = clock() + seconds
+    cut = call.backend.faults.take("cut_watch", call.asked()) if call.backend.faults.active else None
+    cut_at = clock() + cut.seconds if cut is not None else end + 1
+    bookmarks = query.get("allowWatchBookmarks") in ("1", "true")
+    next_mark = min(clock() + BOOKMARK_EVERY, end - LAST_BOOKMARK) if bookmarks else end + 1
+    closing: Callable[[], bool] = lambda: watcher.over or call.backend.closed
+    while not closing():
+        lines = b"".join(watcher.drain())
+        if lines:
+            await response.write(lines)
+        now = clock()
+        if now >= end or now >= cut_at:
+            break
+        if now >= next_mark:
+            await response.write(watcher.bookmark(call.backend.store.version))
+            next_mark = now + BOOKMARK_EVERY if now + BOOKMARK_EVERY < end - LAST_BOOKMARK else end + 1
+            if now < end - LAST_BOOKMARK:
+                next_mark = min(now + BOOKMARK_EVERY, end - LAST_BOOKMARK)
+        woken.clear()
+        if watcher.pending:
+            continue
+        try:
+            await asyncio.wait_for(woken.wait(), max(0.0, min(end, cut_at, next_mark) - clock()))
+        except TimeoutError:
+            continue
+    if clock() >= cut_at or call.backend.closed:
+        await response.write(b'{"type":"MODIF')
+        if call.request.transport is not None:
+            call.request.transport.abort()
+        return
+    await response.write_eof()
+
+
+CLUSTER_PATH = re.compile(r"/clusters/([^/]+)/?(.*)")
+
+
+def split(path: str) -> tuple[str, list[str]] | None:
+    """(cluster, rest of the path), or None when the path names no cluster."""
+    match = CLUSTER_PATH.fullmatch(path)
+    if match is None:
+        return None
+    return match.group(1), [part for part in match.group(2).split("/") if part]

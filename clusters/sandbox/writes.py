@@ -1,0 +1,404 @@
+"""POST, PUT, PATCH: from a body to a stored object."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import orjson
+
+from clusters.sandbox import conform as shapes
+from clusters.sandbox import deletes, immutables, managers, patches, validation
+from clusters.sandbox.answers import (
+    MODIFIED,
+    ApiError,
+    Cause,
+    already_exists,
+    conflict,
+    forbidden_field,
+    invalid,
+)
+from clusters.sandbox.backend import Backend, Options
+from clusters.sandbox.conform import Findings
+from clusters.sandbox.convert import to_served, to_storage
+from clusters.sandbox.defaults import DEFAULTERS
+from clusters.sandbox.managers import Writer
+from clusters.sandbox.registry import Served
+from clusters.sandbox.schema import definition
+from clusters.sandbox.strategies import (
+    CHANGES_ON_UPDATE,
+    ON_CREATE,
+    default_storage_class,
+    has_generation,
+    on_update,
+    random_suffix,
+    spec_changed,
+)
+
+Manifest = dict[str, Any]
+KEPT_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+UNCOMPARED = ("managedFields", "resourceVersion", "generation")
+METADATA = definition("meta.v1.ObjectMeta")
+
+
+def create(b: Backend, served: Served, namespace: str, body: Manifest, options: Options) -> Manifest:
+    """POST. Raises ApiError 400, 403, 404, 409, 422."""
+    obj = _addressed(served, body, namespace, "")
+    metadata = obj["metadata"]
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = metadata["generateName"][:58] + random_suffix()
+    obj = _shaped(served, obj, options, "create")
+    if served.has_status:
+        obj = _shaped(
+            served, {key: value for key, value in obj.items() if key != "status"}, options, "create"
+        )
+    writer = _writer(b, served, options, "")
+    entries = managers.update(None, obj, served.node, writer)
+    return _create(b, served, obj, entries, options)
+
+
+def replace(
+    b: Backend,
+    served: Served,
+    namespace: str,
+    name: str,
+    body: Manifest,
+    options: Options,
+    subresource: str = "",
+) -> Manifest:
+    """PUT. Raises ApiError 400, 404, 409, 422."""
+    live = b.get(served, namespace, name)
+    obj = _addressed(served, body, namespace, name)
+    return changed(b, served, live, _shaped(served, obj, options, "update"), options, subresource)
+
+
+def patch(
+    b: Backend,
+    served: Served,
+    namespace: str,
+    name: str,
+    sort: str,
+    body: Any,
+    options: Options,
+    subresource: str = "",
+) -> Manifest:
+    """PATCH by `sort` json, merge or strategic. Raises ApiError 400, 404, 409, 415, 422."""
+    live = b.get(served, namespace, name)
+    shown = to_served(live, served)
+    if sort == "json":
+        obj = patches.json_patch(shown, body)
+    elif sort == "merge":
+        obj = patches.merge_patch(shown, body)
+    elif served.custom:
+        text = "the body of the request was in an unknown format - accepted media types include: "
+        raise ApiError(415, text + "application/json-patch+json, application/merge-patch+json")
+    else:
+        obj = patches.strategic_patch(shown, body, served.node)
+    obj = _addressed(served, obj, namespace, name)
+    return changed(b, served, live, _shaped(served, obj, options, "patch"), options, subresource)
+
+
+def apply(
+    b: Backend,
+    served: Served,
+    namespace: str,
+    name: str,
+    body: Manifest,
+    options: Options,
+    subresource: str = "",
+) -> tuple[Manifest, bool]:
+    """Server-side apply. Returns the object and whether it is new. Raises ApiError 400, 404, 409, 422, 500."""
+    live = b.store.get(served.group, served.resource, namespace, name)
+    config = _applied(served, body, namespace, name, live)
+    shown = to_served(live, served) if live is not None else None
+    writer = _writer(b, served, options, subresource)
+    what = f"{namespace}/{name}; {served.group}/{served.version}, Kind={served.kind}"
+    if live is None and subresource:
+        b.get(served, namespace, name)
+    merged, entries = managers.apply(shown, config, served.node, writer, force=options.force, what=what)
+    if shown is not None and merged is shown and entries is shown["metadata"].get("managedFields"):
+        b.admit("UPDATE", served, shown)
+        return shown, False
+    if live is None:
+        obj = (
+            {key: value for key, value in merged.items() if key != "status"} if served.has_status else merged
+        )
+        obj["metadata"] = dict(obj["metadata"])
+        return _create(b, served, _shaped(served, obj, options, what), entries, options), True
+    metadata = {**merged["metadata"], "managedFields": entries}
+    obj = _shaped(served, {**merged, "metadata": metadata}, options, what)
+    return _finished(b, served, live, obj, options, subresource), False
+
+
+def _applied(served: Served, body: Manifest, namespace: str, name: str, live: Manifest | None) -> Manifest:
+    """The body of an apply after the checks that come before the schema."""
+    config = _addressed(served, body, namespace, name)
+    metadata = config["metadata"]
+    if metadata.get("managedFields") is not None:
+        raise ApiError(400, "metadata.managedFields must be nil")
+    held = live["metadata"] if live is not None else {}
+    uid = metadata.get("uid")
+    if uid and live is None:
+        why = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+        raise conflict(served.resource, served.group, name, why)
+    if live is not None and metadata.get("resourceVersion") not in (None, "", held["resourceVersion"]):
+        raise conflict(served.resource, served.group, name, MODIFIED)
+    if uid and uid != held.get("uid"):
+        shown = f'Invalid value: "{uid}": field is immutable'
+        raise invalid(served.kind, served.group, name, [Cause("metadata.uid", shown)])
+    for field in ("resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"):
+        metadata.pop(field, None)
+    return config
+
+
+def _addressed(served: Served, body: Any, namespace: str, name: str) -> Manifest:
+    """A shallow copy of `body` with its own metadata that agrees with the URL. Raises ApiError 400."""
+    if not isinstance(body, dict):
+        raise ApiError(400, f"{served.kind} in version {served.version!r} cannot be handled: not an object")
+    api_version, kind = body.get("apiVersion"), body.get("kind")
+    if kind != served.kind or api_version != served.api_version:
+        raise _mismatch(served, api_version, kind)
+    metadata = dict(body.get("metadata") or {})
+    if served.namespaced:
+        given = metadata.get("namespace")
+        if given and given != namespace:
+            text = "the namespace of the provided object does not match the namespace sent on the request"
+            raise ApiError(400, text)
+        metadata["namespace"] = namespace
+    else:
+        metadata.pop("namespace", None)
+    if name:
+        if metadata.get("name") not in (None, "", name):
+            text = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
+            raise ApiError(400, text)
+        metadata["name"] = name
+    return {**body, "metadata": metadata}
+
+
+def _mismatch(served: Served, api_version: Any, kind: Any) -> ApiError:
+    if not kind:
+        return ApiError(400, "Object 'Kind' is missing in the body of the request")
+    have = f"{api_version}, Kind={kind}"
+    text = f"{kind} in version {api_version!r} cannot be handled as a {served.kind}: expected "
+    return ApiError(400, f"{text}{served.api_version}, Kind={served.kind}, got {have}".replace("'", '"'))
+
+
+def _writer(b: Backend, served: Served, options: Options, subresource: str) -> Writer:
+    ignored: tuple[str, ...] = ()
+    if subresource == "status":
+        ignored = tuple(
+            name for name in ("spec", "metadata", "data", *served.node.fields) if name != "status"
+        )
+    elif served.has_status:
+        ignored = ("status",)
+    return Writer(options.manager, served.api_version, b.now(), subresource, ignored)
+
+
+def _shaped(served: Served, obj: Manifest, options: Options, act: str) -> Manifest:
+    """`obj` as the types like it, with defaults. `act` is create, update, patch, or the words of an apply's error."""
+    found = Findings()
+    applying = act not in ("create", "update", "patch")
+    if served.custom:
+        out = shapes.pruned(obj, served.node, found)
+        metadata = shapes.conform(out["metadata"], METADATA, found, "metadata")
+        out = out if metadata is out["metadata"] else {**out, "metadata": metadata}
+    else:
+        wrong = "" if applying else shapes.wrong_types(obj, served.node)
+        if wrong:
+            raise _undecodable(served, wrong)
+        out = shapes.conform(obj, served.node, found)
+    if found.broken:
+        if applying:
+            text = f"failed to convert new object ({act}) to proper version: {found.broken[0]}"
+            raise ApiError(500, text, reason="")
+        raise _undecodable(served, found.broken[0])
+    if found.unknown and not applying:
+        _unknown_fields(served, found.unknown, options)
+    defaulter = DEFAULTERS.get((served.group, served.kind))
+    if defaulter is None or served.custom:
+        return dict(out) if out is obj else out
+    own: Manifest = orjson.loads(orjson.dumps(out))
+    if own.get("kind") == "Secret":
+        _take_string_data(own)
+    defaulter(own)
+    return own
+
+
+def _take_string_data(secret: Manifest) -> None:
+    plain = secret.pop("stringData", None)
+    if plain:
+        data = secret.setdefault("data", {})
+        for key, value in plain.items():
+            data[key] = base64.b64encode((value or "").encode()).decode()
+
+
+def _undecodable(served: Served, why: str) -> ApiError:
+    text = f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}: {why}'
+    return ApiError(400, text)
+
+
+def _unknown_fields(served: Served, unknown: list[str], options: Options) -> None:
+    listed = [f'unknown field "{path}"' for path in unknown]
+    if options.validation == "Strict":
+        raise _undecodable(served, "strict decoding error: " + ", ".join(listed))
+    if options.validation == "Warn":
+        options.warnings.extend(listed)
+
+
+def _check(served: Served, obj: Manifest, old: Manifest | None) -> None:
+    key = (served.group, served.kind)
+    causes = validation.metadata_causes(served, obj["metadata"]) if old is None else []
+    if old is not None and obj["metadata"].get("labels") != old["metadata"].get("labels"):
+        causes += validation.metadata_causes(served, obj["metadata"])
+    if served.custom:
+        raw = served.node.raw or {}
+        causes += shapes.schema_causes(obj, raw, "") if raw else []
+    else:
+        causes += validation.required_causes(obj, served.node, "")
+        validator = validation.VALIDATORS.get(key)
+        if validator is not None and not causes:
+            causes += validator(obj)
+        rule = immutables.RULES.get(key)
+        if rule is not None and old is not None:
+            causes += rule(old, obj)
+    if causes:
+        raise invalid(served.kind, served.group, obj["metadata"]["name"], causes)
+
+
+def _create(b: Backend, served: Served, obj: Manifest, entries: list[Manifest], options: Options) -> Manifest:
+    """Store a new object; `obj` and its metadata are this function's own."""
+    metadata = dict(obj["metadata"])
+    obj = {**obj, "metadata": metadata}
+    for field in (
+        "resourceVersion",
+        "managedFields",
+        "deletionTimestamp",
+        "selfLink",
+        "deletionGracePeriodSeconds",
+    ):
+        metadata.pop(field, None)
+    name = metadata.get("name", "")
+    if not name:
+        text = "Required value: name or generateName is required"
+        raise invalid(served.kind, served.group, "", [Cause("metadata.name", text)])
+    b.admit("CREATE", served, obj)
+    table = b.store.table(served.group, served.resource)
+    place = (metadata.get("namespace", ""), name)
+    if place in table.objects:
+        raise already_exists(served.resource, served.group, name)
+    metadata["uid"] = b.new_uid()
+    metadata["creationTimestamp"] = b.now()
+    if has_generation(served):
+        metadata["generation"] = 1
+    _check(served, obj, None)
+    allocate = ON_CREATE.get((served.group, served.kind))
+    if allocate is not None:
+        allocate(obj, b.addresses, options.dry_run)
+    if served.resource == "persistentvolumeclaims" and obj["spec"].get("storageClassName") is None:
+        standard = default_storage_class(b.store)
+        if standard:
+            obj["spec"]["storageClassName"] = standard
+    if entries:
+        metadata["managedFields"] = entries
+    if options.dry_run:
+        return obj
+    return to_served(b.store.write(table, place, to_storage(obj, served)), served)
+
+
+def changed(
+    b: Backend, served: Served, live: Manifest, obj: Manifest, options: Options, subresource: str
+) -> Manifest:
+    """The end of PUT and PATCH: preconditions, managedFields, then storing. Raises ApiError 403, 409, 422."""
+    metadata, held = obj["metadata"], live["metadata"]
+    name = held["name"]
+    version = metadata.get("resourceVersion")
+    if version and version != held["resourceVersion"]:
+        raise conflict(served.resource, served.group, name, MODIFIED)
+    if metadata.get("uid") not in (None, "", held["uid"]):
+        why = (
+            f"Precondition failed: UID in precondition: {metadata['uid']}, UID in object meta: {held['uid']}"
+        )
+        raise conflict(served.resource, served.group, name, why)
+    shown = to_served(live, served)
+    new = _scoped(served, shown, obj, subresource)
+    entries = managers.update(shown, new, served.node, _writer(b, served, options, subresource))
+    new["metadata"] = {**new["metadata"], "managedFields": entries}
+    return _finished(b, served, live, new, options, subresource)
+
+
+def _scoped(served: Served, live: Manifest, obj: Manifest, subresource: str) -> Manifest:
+    """What of `obj` this endpoint may write; the rest is as it is live."""
+    if subresource == "status":
+        return {**live, "status": obj.get("status") or {}}
+    new = dict(obj)
+    if served.has_status:
+        new.pop("status", None)
+        if "status" in live:
+            new["status"] = live["status"]
+    metadata = dict(new["metadata"])
+    for field in KEPT_METADATA:
+        metadata.pop(field, None)
+        if field in live["metadata"]:
+            metadata[field] = live["metadata"][field]
+    new["metadata"] = metadata
+    return new
+
+
+def _finished(
+    b: Backend, served: Served, live: Manifest, new: Manifest, options: Options, subresource: str
+) -> Manifest:
+    """Validate and store a changed object, unless nothing changed; remove it when that was its last finalizer."""
+    shown = to_served(live, served)
+    entries = new["metadata"].get("managedFields")
+    new = _scoped(served, shown, new, subresource)
+    if (served.group, served.kind) in CHANGES_ON_UPDATE and subresource != "status":
+        new = orjson.loads(orjson.dumps(new))
+        on_update(served, shown, new, b.addresses)
+    new["metadata"] = {**new["metadata"], "managedFields": entries}
+    metadata, held = new["metadata"], shown["metadata"]
+    for field in ("generation", "resourceVersion"):
+        if field in held:
+            metadata[field] = held[field]
+    if not metadata.get("managedFields"):
+        metadata.pop("managedFields", None)
+    b.admit("UPDATE", served, new)
+    if subresource != "status":
+        _check_finalizers(served, held, metadata)
+        _check(served, new, shown)
+        if "generation" in held and spec_changed(served, shown, new):
+            metadata["generation"] = held["generation"] + 1
+    if unchanged(shown, new):
+        return shown
+    if options.dry_run:
+        return new
+    stored = to_storage(new, served)
+    table = b.store.table(served.group, served.resource)
+    place = (held.get("namespace", ""), held["name"])
+    if metadata.get("deletionTimestamp") and not metadata.get("finalizers") and held.get("finalizers"):
+        if not deletes.still_wanted(served, stored):
+            return to_served(b.store.write(table, place, stored, gone=True), served)
+    return to_served(b.store.write(table, place, stored), served)
+
+
+def _check_finalizers(served: Served, held: Manifest, metadata: Manifest) -> None:
+    if not held.get("deletionTimestamp"):
+        return
+    added = [f for f in metadata.get("finalizers") or () if f not in (held.get("finalizers") or ())]
+    if added:
+        text = "no new finalizers can be added if the object is being deleted, found new finalizers "
+        cause = forbidden_field("metadata.finalizers", f"{text}{added}")
+        raise invalid(served.kind, served.group, held["name"], [cause])
+
+
+def unchanged(old: Manifest, new: Manifest) -> bool:
+    """Whether two states are the same to a server: times of managedFields do not count."""
+    if old.keys() != new.keys():
+        return False
+    if any(old[key] is not new[key] and old[key] != new[key] for key in old if key != "metadata"):
+        return False
+    before = {k: v for k, v in old["metadata"].items() if k not in UNCOMPARED}
+    after = {k: v for k, v in new["metadata"].items() if k not in UNCOMPARED}
+    if before != after:
+        return False
+    had, has = old["metadata"].get("managedFields"), new["metadata"].get("managedFields")
+    return had is has or managers.without_times(had) == managers.without_times(has)
