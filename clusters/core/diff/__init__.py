@@ -2,6 +2,19 @@
 
 May live here: comparisons of plain objects, ignore rules, Baselines, the status tables of sync-semantics.md 6 and 7.
 May not: asking a server, deciding what to do about a difference (`plan`), a clock, Django.
+
+Public interface:
+
+- Rules: `IgnoreRules(rules).for_object(key) -> ObjectRules`; `rules_from_spec(entries, origin)`, `autoscaler_rule`;
+  `ObjectRules.problems` are the expressions that this process does not evaluate (a ComparisonError each).
+- After an apply: `baseline_of(answer, sent, desired_hash, key=, rules=) -> Baseline` with `to_bytes`, `from_bytes`,
+  `is_void`, `admission`. On an event: `drift(baseline, live, key=, rules=) -> Drift | None`; `renewed(baseline, answer)`.
+- Without a Baseline: `compare(target, live, rules, options=, old_leaves=, show_ignored=) -> Comparison`.
+- What to send: `body_to_send(manifest, live, rules, replace=) -> Body`.
+- Status: `resource_status(ResourceFacts) -> ResourceVerdict`, `application_status(verdicts, error=)`, `may_prune`,
+  `may_prune_everything`, `keeps_status`.
+- For people: `Masker`, `masked_diff(differences, masker, secret=) -> [DiffLine]`.
+- Below them: `leaf_set`, `leaf_set_of_manifest`, `project`, `projection_hash`, `changes`.
 """
 
 from __future__ import annotations
@@ -12,10 +25,15 @@ from clusters.core.diff.baseline import Drift as Drift
 from clusters.core.diff.baseline import baseline_of as baseline_of
 from clusters.core.diff.baseline import drift as drift
 from clusters.core.diff.baseline import renewed as renewed
-from clusters.core.diff.compare import Difference as Difference
+from clusters.core.diff.direct import CompareOptions as CompareOptions
+from clusters.core.diff.direct import Comparison as Comparison
+from clusters.core.diff.direct import compare as compare
 from clusters.core.diff.leaves import LeafSet as LeafSet
 from clusters.core.diff.leaves import leaf_set as leaf_set
 from clusters.core.diff.leaves import leaf_set_of_manifest as leaf_set_of_manifest
+from clusters.core.diff.masks import DiffLine as DiffLine
+from clusters.core.diff.masks import Masker as Masker
+from clusters.core.diff.masks import masked_diff as masked_diff
 from clusters.core.diff.projection import ABSENT as ABSENT
 from clusters.core.diff.projection import Change as Change
 from clusters.core.diff.projection import changes as changes
@@ -29,3 +47,15 @@ from clusters.core.diff.rules import RuleProblem as RuleProblem
 from clusters.core.diff.rules import autoscaler_rule as autoscaler_rule
 from clusters.core.diff.rules import compile_rules as compile_rules
 from clusters.core.diff.rules import rules_from_spec as rules_from_spec
+from clusters.core.diff.status import ApplicationVerdict as ApplicationVerdict
+from clusters.core.diff.status import PruneVerdict as PruneVerdict
+from clusters.core.diff.status import ResourceFacts as ResourceFacts
+from clusters.core.diff.status import ResourceVerdict as ResourceVerdict
+from clusters.core.diff.status import application_status as application_status
+from clusters.core.diff.status import keeps_status as keeps_status
+from clusters.core.diff.status import may_prune as may_prune
+from clusters.core.diff.status import may_prune_everything as may_prune_everything
+from clusters.core.diff.status import resource_status as resource_status
+from clusters.core.diff.unwritten import Body as Body
+from clusters.core.diff.unwritten import body_to_send as body_to_send
+from clusters.core.diff.walk import Difference as Difference

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from clusters.core.diff.compare import Walk
 from clusters.core.diff.leaves import SECRET, LeafSet, leaf_at, leaf_set, leaf_set_of_manifest
 from clusters.core.diff.projection import ABSENT, Change, changes, project, projection_hash, secret_mark
 from clusters.core.diff.rules import ObjectRules
 from clusters.core.diff.schema import type_of
+from clusters.core.diff.walk import Walk
 from clusters.core.manifests import Manifest, group_of, is_built_in, is_secret
 
 _FORMAT = 1

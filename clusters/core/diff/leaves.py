@@ -60,7 +60,9 @@ def leaf_set(
     if tree is None:
         return None
     body = sent or {}
-    kept = {name: below for name, below in tree.items() if name != "f:status" and (below or name != "f:metadata")}
+    kept = {
+        name: below for name, below in tree.items() if name != "f:status" and (below or name != "f:metadata")
+    }
     leaves = _node(kept, body, type_of(body)) if kept else {}
     return _with_secrets(leaves, body, sensitive_annotations)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from clusters.core.manifests import LAST_APPLIED_ANNOTATION, InvalidSecret, Manifest, clean
-from clusters.core.manifests.clean import IgnoreStatus
+from clusters.core.manifests.clean import IgnoreStatus, drops_status
 
 _RBAC = "rbac.authorization.k8s.io/"
 
@@ -16,12 +17,18 @@ def normalised(
     destination_namespace: str = "",
     ignore_status: IgnoreStatus = "all",
     ignore_aggregated_roles: bool = False,
+    live: bool = False,
 ) -> Manifest:
-    """The object as it enters a comparison; shares unchanged parts with `obj`. Never raises for a malformed object."""
-    try:
-        result = clean(obj, ignore_status=ignore_status)
-    except InvalidSecret:
-        result = dict(obj)
+    """The object as it enters a comparison; shares unchanged parts with `obj`. Never raises for a malformed object.
+
+    A `live` object is as the server stored it: it has no `stringData`, and its nulls are nobody's.
+    """
+    result = dict(obj)
+    if not live:
+        with suppress(InvalidSecret):
+            result = clean(obj, ignore_status=ignore_status)
+    elif drops_status(obj, ignore_status):
+        result.pop("status", None)
     metadata = result.get("metadata")
     if isinstance(metadata, dict):
         result["metadata"] = _metadata(metadata, destination_namespace)

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import orjson
+
 from clusters.core.diff.leaves import LeafSet, leaf_at, selector
 from clusters.core.diff.projection import ABSENT, Path, same_json
 from clusters.core.diff.scalars import same_scalar
@@ -36,57 +38,73 @@ class Difference:
         return "".join(self.path)
 
 
+_SIMPLE = frozenset((str, int, bool, float))
+
+
 class Walk:
-    """One comparison. `inconclusive` is set where only the API server can tell: one dry run decides (6.3)."""
+    """One comparison. `inconclusive`: where only the API server can tell; one dry run decides (6.3)."""
 
     def __init__(self, *, built_in: bool) -> None:
         self.built_in = built_in
         self.inconclusive: list[Path] = []
+        self._found: list[Difference] = []
 
-    def compare(self, target: Any, live: Any, schema: Type, path: Path = ()) -> Iterator[Difference]:
-        """The differences of `live` from `target`."""
-        if isinstance(target, dict) and isinstance(live, dict) and schema.form != "atomic":
-            yield from self._maps(target, live, schema, path)
-        elif isinstance(target, list) and isinstance(live, list) and schema.form == "keyed":
-            yield from self._keyed(target, live, schema, path)
-        elif isinstance(target, list) and isinstance(live, list) and schema.form == "set":
-            for value in target:
-                if value not in live:
-                    yield Difference((*path, f"[={value}]"), value, ABSENT)
+    def compare(self, target: Any, live: Any, schema: Type) -> list[Difference]:
+        """The differences of `live` from `target`, in the target's order."""
+        self._found = []
+        self._compare(target, live, schema, ())
+        return self._found
+
+    def _compare(self, target: Any, live: Any, schema: Type, path: Path) -> None:
+        both_maps = type(target) is dict and type(live) is dict
+        both_lists = type(target) is list and type(live) is list
+        if both_maps and schema.form != "atomic":
+            self._maps(target, live, schema, path)
+        elif both_lists and schema.form == "keyed":
+            self._keyed(target, live, schema, path)
+        elif both_lists and schema.form == "set":
+            self._found += [
+                Difference((*path, f"[={orjson.dumps(value).decode()}]"), value, ABSENT)
+                for value in target
+                if value not in live
+            ]
         elif isinstance(target, dict | list) or isinstance(live, dict | list):
             verdict = self._same(target, live, schema)
             if verdict is None:
                 self.inconclusive.append(path)
             elif not verdict:
-                yield Difference(path, target, live)
+                self._found.append(Difference(path, target, live))
         elif not same_scalar(target, live, schema.form):
-            yield Difference(path, target, live)
+            self._found.append(Difference(path, target, live))
 
-    def _maps(
-        self, target: dict[str, Any], live: dict[str, Any], schema: Type, path: Path
-    ) -> Iterator[Difference]:
+    def _maps(self, target: dict[str, Any], live: dict[str, Any], schema: Type, path: Path) -> None:
         for name, wanted in target.items():
-            below = schema.field(name)
             if name in live:
-                yield from self.compare(wanted, live[name], below, (*path, "." + name))
+                there = live[name]
+                if type(wanted) is type(there) and type(wanted) in _SIMPLE and wanted == there:
+                    continue
+                self._compare(wanted, there, schema.field(name), (*path, "." + name))
             elif not self._same_as_absent(name, wanted, schema):
                 if self.built_in and _is_zero(wanted):
                     self.inconclusive.append((*path, "." + name))
                 else:
-                    yield Difference((*path, "." + name), wanted, ABSENT, note="not in the live object")
+                    self._missing((*path, "." + name), wanted)
 
-    def _keyed(self, target: list[Any], live: list[Any], schema: Type, path: Path) -> Iterator[Difference]:
+    def _keyed(self, target: list[Any], live: list[Any], schema: Type, path: Path) -> None:
         there = {selector(item, schema.keys, schema): item for item in live}
         wanted = {selector(item, schema.keys, schema): item for item in target}  # of doubles the last is kept
         for name, item in wanted.items():
             if name in there:
-                yield from self.compare(item, there[name], schema.item, (*path, f"[{name}]"))
+                self._compare(item, there[name], schema.item, (*path, f"[{name}]"))
             else:
-                yield Difference((*path, f"[{name}]"), item, ABSENT, note="not in the live object")
+                self._missing((*path, f"[{name}]"), item)
         ours = [name for name in there if name in wanted]
         order = [name for name in wanted if name in there]
         if ours != order:
-            yield Difference((*path, "[order]"), order, ours)
+            self._found.append(Difference((*path, "[order]"), order, ours))
+
+    def _missing(self, path: Path, wanted: Any) -> None:
+        self._found.append(Difference(path, wanted, ABSENT, note="not in the live object"))
 
     def _same_as_absent(self, name: str, wanted: Any, schema: Type) -> bool:
         """Whether the server keeps nothing for this value, so that its absence means the same."""
