@@ -6,6 +6,8 @@ Coroutines for callers on the loop; the plain functions are in `clusters.kube.ga
 from __future__ import annotations
 
 import asyncio
+import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -30,6 +32,7 @@ PATCH_TYPES = {
     "merge": "application/merge-patch+json",
     "strategic": "application/strategic-merge-patch+json",
 }
+_PLAIN = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_.-]*")
 METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 Propagation = Literal["Foreground", "Background", "Orphan"]
 
@@ -83,6 +86,8 @@ def path_of(
 
 def _segment(text: str) -> str:
     """One path segment. No text of a manifest may climb out of its place in the path."""
+    if _PLAIN.fullmatch(text):
+        return text
     if text in ("", ".", ".."):
         raise errors.Invalid(f"{text!r} is no name of an object or namespace")
     return quote(text, safe=":@~")
@@ -214,12 +219,12 @@ async def apply(
     dry_run: bool = False,
 ) -> Written:
     """Server-side apply. A lost reply is repeated: the same apply has the same effect (sync-semantics.md 4.1)."""
-    query = {"fieldManager": manager, "force": _flag(force), **_write_query(strict, dry_run)}
+    query = _query(manager, strict, dry_run, force)
     path = await path_to(gate, key, api_version=str(body.get("apiVersion") or ""))
     answer = await _send(
         gate,
         "PATCH",
-        f"{path}?{urlencode(query)}",
+        f"{path}?{query}",
         key,
         verb="apply",
         body=body,
@@ -240,9 +245,9 @@ async def create(
     """POST. AlreadyExists when the name is taken; a lost reply is the caller's to judge."""
     info = await gate.catalogue.find(key.group, key.kind)
     path = path_of(info, key.namespace, api_version=str(body.get("apiVersion") or ""))
-    query = {"fieldManager": manager, **_write_query(strict, dry_run)}
+    query = _query(manager, strict, dry_run)
     answer = await _send(
-        gate, "POST", f"{path}?{urlencode(query)}", key, verb="create", body=body, lost_reply_repeats=False
+        gate, "POST", f"{path}?{query}", key, verb="create", body=body, lost_reply_repeats=False
     )
     return _written(answer, body)
 
@@ -258,8 +263,8 @@ async def replace(
 ) -> Written:
     """PUT; the body carries the resourceVersion that is replaced."""
     path = await path_to(gate, key, api_version=str(body.get("apiVersion") or ""))
-    query = {"fieldManager": manager, **_write_query(strict, dry_run)}
-    answer = await _send(gate, "PUT", f"{path}?{urlencode(query)}", key, verb="replace", body=body)
+    query = _query(manager, strict, dry_run)
+    answer = await _send(gate, "PUT", f"{path}?{query}", key, verb="replace", body=body)
     return _written(answer, body)
 
 
@@ -275,11 +280,11 @@ async def patch(
 ) -> Written:
     """PATCH by json, merge or strategic merge patch, of an object or one of its subresources."""
     path = await path_to(gate, key, subresource=subresource)
-    query = {"fieldManager": manager} | ({"dryRun": "All"} if dry_run else {})
+    query = _query(manager, None, dry_run)
     answer = await _send(
         gate,
         "PATCH",
-        f"{path}?{urlencode(query)}",
+        f"{path}?{query}",
         key,
         verb="patch",
         body=body,
@@ -312,13 +317,17 @@ async def delete(
     return None if answer.get("kind") == "Status" else answer
 
 
-def _write_query(strict: bool, dry_run: bool) -> dict[str, str]:
-    query = {"fieldValidation": "Strict" if strict else "Ignore"}
-    return query | {"dryRun": "All"} if dry_run else query
-
-
-def _flag(value: bool) -> str:
-    return "true" if value else "false"
+@functools.lru_cache(maxsize=256)
+def _query(manager: str, strict: bool | None, dry_run: bool, force: bool | None = None) -> str:
+    """The query of a write; the same few come again and again."""
+    query = {"fieldManager": manager}
+    if force is not None:
+        query["force"] = "true" if force else "false"
+    if strict is not None:
+        query["fieldValidation"] = "Strict" if strict else "Ignore"
+    if dry_run:
+        query["dryRun"] = "All"
+    return urlencode(query)
 
 
 async def _send(gate: Gate, method: str, path: str, key: ResourceKey, *, verb: str, **options: Any) -> Answer:

@@ -140,12 +140,18 @@ class Session:
             options = {**options, "timeout": aiohttp.ClientTimeout(total=timeout, sock_connect=timeout)}
         async with self._slots:
             self._check_circuit(self.breaker.enter())
-            with self._judged(verb) as verdict:
+            began = self.breaker.now()
+            try:
                 async with self._http.request(
                     method, URL(self._base + path, encoded=True), data=data, headers=headers, **options
                 ) as response:
                     answer = Answer(response.status, response.headers, await response.read())
-                verdict.append(answer)
+            except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+                raise self._lost(verb, problem, began) from None
+            except BaseException:
+                self.breaker.abandon()
+                raise
+        self._heard(verb, answer, began)
         return answer
 
     def _check_circuit(self, left: float) -> None:
@@ -155,22 +161,12 @@ class Session:
                 retry_after=left,
             )
 
-    @contextlib.contextmanager
-    def _judged(self, verb: str) -> Any:
-        """Turns what the transport raises into our errors, and tells the breaker and the counters what came of it."""
-        began = self.breaker.now()
-        verdict: list[Answer] = []
-        try:
-            yield verdict
-        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-            self.breaker.failure(began)
-            error = self._transport_error(problem)
-            metrics.count(self.connection.identity, verb, error.code)
-            raise error from None
-        except BaseException:
-            self.breaker.abandon()
-            raise
-        self._heard(verb, verdict[0], began)
+    def _lost(self, verb: str, problem: BaseException, began: float) -> ClusterError:
+        """No answer: counted, told to the breaker, turned into one of our errors."""
+        self.breaker.failure(began)
+        error = self._transport_error(problem)
+        metrics.count(self.connection.identity, verb, error.code)
+        return error
 
     def _heard(self, verb: str, answer: Answer, began: float) -> None:
         metrics.count(self.connection.identity, verb, str(answer.status))
@@ -225,8 +221,7 @@ class Session:
                 self._heard(verb, Answer(200, response.headers, b""), began)
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
-            self.breaker.failure(began)
-            raise self._transport_error(problem) from None
+            raise self._lost(verb, problem, began) from None
         except asyncio.CancelledError:
             self.breaker.abandon()
             raise

@@ -85,7 +85,7 @@ def value_at(obj: Any, field: str) -> Any:
 
 
 def with_value(body: Manifest, field: str, value: Any) -> Manifest:
-    """A copy of `body` with `value` at a dotted path of maps; unchanged when the path leads through a list."""
+    """A copy of `body` with `value` at a dotted path of maps; unchanged when the path leads through anything else."""
     parts = field.split(".")
     if any("[" in part for part in parts):
         return body
@@ -93,6 +93,8 @@ def with_value(body: Manifest, field: str, value: Any) -> Manifest:
     holder = changed
     for part in parts[:-1]:
         holder = holder.setdefault(part, {})
+        if not isinstance(holder, dict):
+            return body
     holder[parts[-1]] = value
     return changed
 
