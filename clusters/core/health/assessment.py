@@ -22,37 +22,7 @@ from clusters.core.health.reading import (
     text,
 )
 from clusters.core.health.tables import fresh
-from clusters.core.manifests import HOOK_FINALIZER, Manifest
-
-BUILT_IN_GROUPS = frozenset(
-    {
-        "",
-        "admissionregistration.k8s.io",
-        "apiextensions.k8s.io",
-        "apiregistration.k8s.io",
-        "apps",
-        "authentication.k8s.io",
-        "authorization.k8s.io",
-        "autoscaling",
-        "batch",
-        "certificates.k8s.io",
-        "coordination.k8s.io",
-        "discovery.k8s.io",
-        "events.k8s.io",
-        "extensions",
-        "flowcontrol.apiserver.k8s.io",
-        "internal.apiserver.k8s.io",
-        "networking.k8s.io",
-        "node.k8s.io",
-        "policy",
-        "rbac.authorization.k8s.io",
-        "resource.k8s.io",
-        "scheduling.k8s.io",
-        "storage.k8s.io",
-        "storagemigration.k8s.io",
-    }
-)
-"""Groups whose kinds come with Kubernetes: kstatus conventions are for all others."""
+from clusters.core.manifests import HOOK_FINALIZER, Manifest, group_of, is_built_in
 
 
 class NoRule:
@@ -79,14 +49,9 @@ def assess(
         return pods.pod(obj, is_hook=is_hook)
     if rule := rule_of(group, kind):
         return rule(obj)
-    if group in BUILT_IN_GROUPS:
+    if is_built_in(group):
         return None
     return crossplane(obj) if looks_like_crossplane(obj) else kstatus(obj)
-
-
-def group_of(obj: Manifest) -> str:
-    """The API group, empty for the core group."""
-    return text(obj, "apiVersion").rpartition("/")[0]
 
 
 def _held_for_hook(obj: Manifest) -> bool:
