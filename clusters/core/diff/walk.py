@@ -165,7 +165,7 @@ def with_rule(difference: Difference, rule: str) -> Difference:
 
 def _gone(leaves: LeafSet, value: Any, path: Path) -> Iterator[Difference]:
     """A map that others also write in loses only our leaves; a whole value or list item goes as one."""
-    if isinstance(leaves, dict) and isinstance(value, dict):
+    if isinstance(leaves, dict) and isinstance(value, dict) and not path[-1].startswith("["):
         for name, below in leaves.items():
             if name in value:
                 yield from _gone(below, value[name], (*path, "." + name))

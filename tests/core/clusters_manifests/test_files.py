@@ -44,8 +44,6 @@ def test_a_broken_document_beside_a_manifest_is_an_error():
 
 def test_a_file_that_reads_like_manifests_is_never_skipped():
     assert "a.yaml:5" in refusal("a.yaml", CM + "spec: [\n")
-    assert (
-    )
     assert "document 1 has no" in refusal("a.yaml", "x:\n  apiVersion: v1\n  kind: A\n  metadata: {}\n")
 
 
