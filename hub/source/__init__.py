@@ -33,6 +33,7 @@ __all__ = [
     "Commit",
     "GitTree",
     "Mirror",
+    "MirrorCorrupt",
     "Obtained",
     "Person",
     "RefMoved",

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 
 from hub.core.sources import SourceLimits, limit_error
 from hub.core.sources.limits import megabytes
-from hub.core.sources.trees import Entry, File
+from hub.core.sources.trees import Entry, File, Listing
 from hub.errors import SourceError
 from hub.source.failures import MirrorCorrupt
 from hub.source.objects import Folder, ObjectMissing, Objects, TooLarge
@@ -60,16 +60,17 @@ class GitTree:
             raise _wrong_kind(path, entry)
         return next(self.contents([File(path, entry.id)], file_limit=limit, total_limit=limit))
 
-    def files(
+    def listing(
         self, path: str, *, recurse: bool, wanted: Callable[[str], bool], ignored: Callable[[str], bool]
-    ) -> list[File]:
+    ) -> Listing:
         start = self._walk(_parts(path), path)
         if start is None:
             raise _missing(path, self.commit)
         if start.entry.kind != "folder":
             raise _wrong_kind(path, start.entry)
-        listing = _Listing(self, path, recurse, wanted, ignored)
-        return listing.run(_Visit("", start.path, start.entry.id, start.links, 0))
+        return _Lister(self, path, recurse, wanted, ignored).run(
+            _Visit("", start.path, start.entry.id, start.links, 0)
+        )
 
     def contents(self, files: Sequence[File], *, file_limit: int, total_limit: int) -> Iterator[bytes]:
         ids = [file.id for file in files]
@@ -146,7 +147,7 @@ class GitTree:
         return _parts(text)
 
 
-class _Listing:
+class _Lister:
     """One listing with its caps: entries, seconds, depth, path length."""
 
     def __init__(
@@ -163,11 +164,12 @@ class _Listing:
         self.wanted = wanted
         self.ignored = ignored
         self.entries = 0
+        self.linked = False
         self.deadline = time.monotonic() + tree.limits.max_listing_seconds
         self.files: list[File] = []
         self.next: list[_Visit] = []
 
-    def run(self, start: _Visit) -> list[File]:
+    def run(self, start: _Visit) -> Listing:
         level = [start]
         while level:
             self.next = []
@@ -176,7 +178,8 @@ class _Listing:
                 for visit, folder in zip(part, self.tree.folders([visit.id for visit in part]), strict=True):
                     self._folder(visit, folder)
             level = self.next
-        return sorted(self.files, key=lambda file: file.path.encode("utf-8", "surrogateescape"))
+        files = sorted(self.files, key=lambda file: file.path.encode("utf-8", "surrogateescape"))
+        return Listing(files, self.linked)
 
     def _folder(self, visit: _Visit, folder: Folder) -> None:
         limits = self.tree.limits
@@ -201,6 +204,7 @@ class _Listing:
     def _link(self, path: str, name: str, visit: _Visit) -> None:
         if not self.wanted(path) and (not self.recurse or self.ignored(path)):
             return
+        self.linked = True
         found = self.tree._walk([name], _join(self.base, path), visit.real)
         if found is None:
             if self.wanted(path):

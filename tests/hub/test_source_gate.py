@@ -65,7 +65,7 @@ def refused(code, work):
 
 
 def paths(tree, path="", recurse=True, **how):
-    return [file.path for file in tree.files(path, recurse=recurse, **(how or ALL))]
+    return [file.path for file in tree.listing(path, recurse=recurse, **(how or ALL)).files]
 
 
 # Listing and resolving
@@ -343,7 +343,7 @@ def test_s26_a_link_inside_the_repository_gives_the_targets_content_and_both_ids
     )
     tree = tree_of(repo, root)
     blob, link = git(repo, "rev-parse", "main:shared/b.yaml"), git(repo, "rev-parse", "main:app/a.yaml")
-    files = {file.path: file for file in tree.files("app", recurse=True, **YAML)}
+    files = {file.path: file for file in tree.listing("app", recurse=True, **YAML).files}
     assert list(files) == ["a.yaml", "dir/b.yaml"]
     assert (files["a.yaml"].id, files["a.yaml"].links) == (blob, (link,))
     assert list(tree.contents(list(files.values()), file_limit=100, total_limit=100)) == [
@@ -457,7 +457,7 @@ def test_d4_a_file_of_50_mb_is_refused_unread(repo, root):
 def test_many_small_files_are_read_together(repo, root):
     commit(repo, {f"d{n % 50}/f{n}.yaml": f"n: {n}" for n in range(2000)})
     tree = tree_of(repo, root)
-    files = tree.files("", recurse=True, **ALL)
+    files = tree.listing("", recurse=True, **ALL).files
     texts = list(tree.contents(files, file_limit=100, total_limit=100_000))
     assert [f"n: {file.path.rpartition('/f')[2][:-5]}" for file in files] == [text.decode() for text in texts]
 

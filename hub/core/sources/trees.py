@@ -24,6 +24,13 @@ class File(NamedTuple):
     links: tuple[str, ...] = ()
 
 
+class Listing(NamedTuple):
+    """The files found, and whether a link was followed on the way (then equal tree ids prove nothing)."""
+
+    files: list[File]
+    linked: bool
+
+
 class Tree(Protocol):
     """The files of one Revision, by path from the root, `/` between the parts, "" for the root.
 
@@ -49,9 +56,9 @@ class Tree(Protocol):
         """The content of a file. Raises SourceError: PathNotFound, LFSPointer, LimitExceeded above `limit` bytes."""
         ...
 
-    def files(
+    def listing(
         self, path: str, *, recurse: bool, wanted: Callable[[str], bool], ignored: Callable[[str], bool]
-    ) -> list[File]:
+    ) -> Listing:
         """The wanted files below a folder in byte order of their path. Links that are `ignored` are not followed."""
         ...
 
