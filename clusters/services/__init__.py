@@ -4,15 +4,24 @@ May live here: the plain functions that the hall and the doors call. May not: de
 `clusters.core.plan`), transport (see `clusters.kube`).
 """
 
+from clusters.kube.gate import discovery
 from clusters.live import LiveState, freshness, live_state, set_listener, unwatch_cluster, watch_cluster
 from clusters.services.carrying import carry_out
 
 __all__ = [
     "LiveState",
     "carry_out",
+    "discovery",
     "freshness",
     "live_state",
     "set_listener",
     "unwatch_cluster",
     "watch_cluster",
+    "watched",
 ]
+
+
+def watched(identity: str) -> bool:
+    """Whether this process holds a healthy watch of every kind it was asked to watch in a cluster."""
+    kinds = freshness(identity)
+    return bool(kinds) and all(kind.healthy for kind in kinds.values())

@@ -7,17 +7,23 @@ than one row (hub.services), signals, logic in `save`.
 from hub.models.application import Application, ManifestSet, ResourceStatus, SourceState
 from hub.models.audit import AuditEvent
 from hub.models.event import Event
+from hub.models.guessing import LoginFailures
+from hub.models.idempotency import IdempotentAnswer
 from hub.models.identity import HubIdentity, Shard, WorkerProcess
 from hub.models.operation import SyncOperation
 from hub.models.project import Project, ProjectMember
 from hub.models.repository import Repository
+from hub.models.token import ApiToken
 from hub.models.user import User
 
 __all__ = [
+    "ApiToken",
     "Application",
     "AuditEvent",
     "Event",
     "HubIdentity",
+    "IdempotentAnswer",
+    "LoginFailures",
     "ManifestSet",
     "Project",
     "ProjectMember",

@@ -43,6 +43,8 @@ class Application(models.Model):
     revisions = models.JSONField(default=list, blank=True)
     synced_revisions = models.JSONField(default=list, blank=True)
     manifest_digest = models.CharField(max_length=64, blank=True, default="")
+    # The manifest set of the last successful full sync: what self-heal restores.
+    synced_digest = models.CharField(max_length=64, blank=True, default="")
     hooks_digest = models.CharField(max_length=64, blank=True, default="")
     counts = models.JSONField(default=dict, blank=True)
     # What keeps an automated sync from starting now: {gate, reason} or empty.
@@ -54,6 +56,7 @@ class Application(models.Model):
     status_at = models.DateTimeField(null=True, blank=True)
     stages = models.JSONField(default=dict, blank=True)
     event_seq = models.PositiveBigIntegerField(default=0)
+    operation_seq = models.PositiveBigIntegerField(default=0)
 
     next_look_at = models.DateTimeField(null=True, blank=True)
     look_level = models.PositiveSmallIntegerField(default=0)
@@ -93,6 +96,8 @@ class SourceState(models.Model):
     wanted = models.CharField(max_length=64, blank=True, default="")
     revision = models.CharField(max_length=64, blank=True, default="")
     ref_name = models.CharField(max_length=255, blank=True, default="")
+    # SHA-256 of the source entry that was rendered: another path or tool setting renders anew.
+    parameters = models.CharField(max_length=64, blank=True, default="")
     # Sorted (path, object id or "absent") of everything the render read (sources.md 3).
     inputs = models.JSONField(default=list, blank=True)
     input_key = models.CharField(max_length=64, blank=True, default="")

@@ -33,14 +33,20 @@ class LeaseLost(Exception):
 
 @dataclass
 class Lease:
-    """A claim on one application. `seen` is `look_count` at the claim: what came later wants another pass."""
+    """A claim on one application, with its row as read right after the claim (project and cluster joined).
 
-    application_id: uuid.UUID
-    fence: int
-    seen: int
-    level: int
-    lost_before: int
+    `seen` is `look_count` at the claim: what came later wants another pass.
+    """
+
+    application: Application
     lost: bool = False
+
+    def __post_init__(self) -> None:
+        self.application_id: uuid.UUID = self.application.id
+        self.fence: int = self.application.fence
+        self.seen: int = self.application.look_count
+        self.level: int = self.application.look_level
+        self.lost_before: int = self.application.lost_passes
 
     def check(self) -> None:
         """Raises LeaseLost when a renewal found the row in other hands."""
@@ -71,12 +77,7 @@ def claim(application_id: uuid.UUID) -> Lease | None:
     )
     if not claimed:
         return None
-    row = (
-        Application.objects.filter(id=application_id)
-        .values("fence", "look_count", "look_level", "lost_passes")
-        .get()
-    )
-    lease = Lease(application_id, row["fence"], row["look_count"], row["look_level"], row["lost_passes"])
+    lease = Lease(Application.objects.select_related("project", "cluster").get(id=application_id))
     keeper.hold(lease)
     return lease
 

@@ -61,10 +61,12 @@ def settle_quiet(applications: Iterable[uuid.UUID]) -> list[uuid.UUID]:
         return []
     now = timezone.now()
     busy, quiet = [], []
-    for row in _facts(ids):
+    rows = list(_facts(ids))
+    seen = {cluster: watched(str(cluster)) for cluster in {row["cluster_id"] for row in rows}}
+    for row in rows:
         facts = schedule.QuietFacts(
             level=row["look_level"],
-            watched=row["cluster_id"] is not None and watched(str(row["cluster_id"])),
+            watched=seen[row["cluster_id"]],
             settled_generation=row["observed_generation"] == row["generation"],
             operation=row["operation_phase"] in UNFINISHED,
             wanted_equals_rendered=not row["stale_sources"],

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import F
 from django.utils import timezone
 
 from hub.core import specs
@@ -70,7 +70,7 @@ def request(
     operation = SyncOperation(
         application=app,
         kind=kind,
-        number=(app.operations.aggregate(last=Max("number"))["last"] or 0) + 1,
+        number=next_number(app),
         initiator=actor.initiator(),
         request=dict(values),
     )
@@ -103,6 +103,13 @@ def request(
     )
     looks.ask([app.id], level=LEVEL_USER if actor.kind == "user" else LEVEL_KNOWN)
     return operation, True
+
+
+def next_number(app: Application) -> int:
+    """The next operation number of this Application; the counter lives in its row."""
+    Application.objects.filter(id=app.id).update(operation_seq=F("operation_seq") + 1)
+    app.operation_seq = Application.objects.values_list("operation_seq", flat=True).get(id=app.id)
+    return app.operation_seq
 
 
 def supersedable(operation: SyncOperation) -> bool:

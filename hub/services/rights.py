@@ -9,8 +9,9 @@ import uuid
 
 from django.db.models import Q, QuerySet
 
+from clusters.models import Cluster
 from hub.errors import HubError
-from hub.models import Application, Project, ProjectMember, User
+from hub.models import Application, Event, Project, ProjectMember, Repository, SyncOperation, User
 
 
 class NotFound(HubError):
@@ -72,3 +73,37 @@ def demand(user: User, action: str, project: Project | None, name: str) -> None:
     if project is not None and may(user, "get", project):
         raise Forbidden(action, name)
     raise NotFound
+
+
+def owned_projects(user: User) -> QuerySet[Project]:
+    """Projects whose audit and members this person may see whole."""
+    if user.is_superuser:
+        return Project.objects.all()
+    owned = [project for project, role in roles(user).items() if role == ProjectMember.Role.OWNER]
+    return Project.objects.filter(id__in=owned)
+
+
+def visible_repositories(user: User) -> QuerySet[Repository]:
+    """Those of the caller's Projects; what belongs to no Project is for administrators."""
+    if user.is_superuser:
+        return Repository.objects.all()
+    return Repository.objects.filter(project_id__in=roles(user))
+
+
+def visible_clusters(user: User) -> QuerySet[Cluster]:
+    """Those scoped to one of the caller's Projects; the others are for administrators."""
+    if user.is_superuser:
+        return Cluster.objects.all()
+    return Cluster.objects.filter(scope__in=visible_projects(user).values("name"))
+
+
+def visible_events(user: User) -> QuerySet[Event]:
+    if user.is_superuser:
+        return Event.objects.all()
+    return Event.objects.filter(project__in=list(visible_projects(user).values_list("name", flat=True)))
+
+
+def visible_operations(user: User) -> QuerySet[SyncOperation]:
+    if user.is_superuser:
+        return SyncOperation.objects.all()
+    return SyncOperation.objects.filter(application__project_id__in=roles(user))

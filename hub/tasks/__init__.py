@@ -3,7 +3,3 @@
 A message is a hint and may be lost, doubled or late; every task reads the rows again (house.md 4.1). May live here:
 tasks, publishing after commit, what one worker process keeps running. May not: decisions, writes of records.
 """
-
-from hub.tasks.hints import dispatch_events, look, poll, probe, prune, tick
-
-__all__ = ["dispatch_events", "look", "poll", "probe", "prune", "tick"]

@@ -1,0 +1,53 @@
+"""THE HALL: one application, one pass. Open this file first.
+
+The two rooms meet here: `hub.source` and `hub.render` say what is wanted, `clusters.services` what is there; the
+cores decide; one transaction at the end stores what was seen and what came of it. A pass never waits: it walks on
+while the next step is possible and ends when it is not (house.md 3).
+
+May live here: the order of a pass, and the bridge from records to the values of the cores and back.
+May not: decisions (the cores), requests (the gates), publishing (`hub.tasks`).
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from hub.reconcile import automation, concluding, deleting, judging, looking, operating, sourcing
+from hub.reconcile.frame import Frame, PassResult
+from hub.services import leases
+
+__all__ = ["PassResult", "reconcile"]
+
+
+def reconcile(application_id: uuid.UUID) -> PassResult:
+    """One pass. Returns at once, with an empty result, when another worker holds the application."""
+    lease = leases.claim(application_id)
+    if lease is None:
+        return PassResult()
+    frame = Frame.open(lease)
+    try:
+        _walk(frame)
+    except leases.LeaseLost:
+        # Another worker owns the row; whatever this pass knew is refused by the fence.
+        leases.release(lease)
+    except Exception:
+        concluding.broken(frame)
+        raise
+    return frame.result
+
+
+def _walk(frame: Frame) -> None:
+    operation = operating.unfinished(frame)
+    if frame.app.deletion_requested_at and deleting.ready(frame, operation):
+        deleting.carry_on(frame)
+        return
+    catalogue = looking.catalogue(frame)
+    desired = sourcing.bring_up(frame, catalogue)
+    work = operating.load(frame, operation, desired)
+    seen = looking.look(frame, desired, work)
+    picture = judging.judge(frame, desired, seen)
+    work = work or automation.begin(frame, desired, seen, picture)
+    if work is not None:
+        operating.walk(frame, work, desired, seen, picture)
+        picture = judging.judge(frame, desired, seen)
+    concluding.conclude(frame, desired, seen, picture, work)

@@ -1,0 +1,74 @@
+"""Baselines: what our own applies left behind, kept per resource; and the bodies we send (sync-semantics.md 4.4, 6.3)."""
+
+from __future__ import annotations
+
+from clusters.core.diff import Baseline, IgnoreRules, ObjectRules, baseline_of, body_to_send, rules_from_spec
+from clusters.core.manifests import Manifest, ResourceKey, key_of
+from clusters.core.plan.steps import Outcome
+from hub.models import ResourceStatus
+from hub.reconcile.frame import Frame
+from hub.reconcile.work import Work
+
+_WRITES = frozenset({"apply", "create", "replace"})
+
+
+def rules_of(frame: Frame, key: ResourceKey) -> ObjectRules:
+    """Ignore rules of the Application and its Project that speak of this object."""
+    held = frame.caches.get("rules")
+    if held is None:
+        held = frame.caches["rules"] = IgnoreRules(
+            (
+                *rules_from_spec(frame.app.ignore_differences, "application"),
+                *rules_from_spec(frame.app.project.rules.get("ignore_differences") or [], "project"),
+            )
+        )
+    found: ObjectRules = held.for_object(key)
+    return found
+
+
+def of_row(row: ResourceStatus | None) -> Baseline | None:
+    """The Baseline of a resource, None when it has none that can be read."""
+    if row is None or not row.baseline:
+        return None
+    try:
+        return Baseline.from_bytes(bytes(row.baseline))
+    except ValueError:
+        return None
+
+
+def keep(frame: Frame, work: Work, outcome: Outcome) -> None:
+    """Store what an apply answered as the Baseline of its resource; hooks have none."""
+    action, answer = outcome.action, outcome.object
+    desired = work.desired
+    if action.verb not in _WRITES or answer is None or desired is None or action.key not in desired.by_key:
+        return
+    if action.field_manager != "gitops-hub":
+        return
+    desired_hash = desired.hashes[action.key]
+    baseline = baseline_of(
+        answer,
+        action.body,
+        desired_hash,
+        key=frame.mask_key,
+        rules=rules_of(frame, action.key),
+        operation_id=str(work.operation.number),
+        from_manifest=action.verb != "apply",
+    )
+    metadata = answer["metadata"]
+    frame.change(
+        action.key,
+        version=answer["apiVersion"].rpartition("/")[2],
+        desired_hash=desired_hash,
+        baseline=baseline.to_bytes(),
+        uid=metadata.get("uid", ""),
+        resource_version=metadata.get("resourceVersion", ""),
+        wave=desired.classes[action.key].wave,
+        drift=[],
+    )
+
+
+def body(frame: Frame, respect: bool, manifest: Manifest, live: Manifest | None) -> Manifest:
+    """What is sent for a manifest: as Git has it, without the paths that are not ours to write."""
+    if not respect or live is None:
+        return manifest
+    return body_to_send(manifest, live, rules_of(frame, key_of(manifest))).manifest

@@ -1,0 +1,304 @@
+"""The end of a pass: status, events and the next look in one transaction that the fence guards."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.db import transaction
+from django.db.models import Case, DateTimeField, F, PositiveSmallIntegerField, Value, When
+from django.utils import timezone
+
+from hub.core import schedule
+from hub.core.events import happened
+from hub.models import Application, ResourceStatus, SyncOperation
+from hub.models.operation import UNFINISHED
+from hub.reconcile import work as works
+from hub.reconcile.frame import Frame
+from hub.reconcile.judging import Picture
+from hub.reconcile.looking import Seen
+from hub.reconcile.sourcing import Desired
+from hub.reconcile.work import Work
+from hub.services import events, leases
+
+_LEVEL, _MOMENT = PositiveSmallIntegerField(), DateTimeField()
+log = structlog.get_logger(__name__)
+
+STATUS_FIELDS = (
+    "sync_status",
+    "health_status",
+    "health_message",
+    "conditions",
+    "revisions",
+    "synced_revisions",
+    "manifest_digest",
+    "synced_digest",
+    "hooks_digest",
+    "counts",
+    "gate",
+    "memory",
+    "operation_phase",
+    "operation_seq",
+    "observed_generation",
+    "stages",
+    "event_seq",
+)
+ROW_FIELDS = [
+    "version",
+    "status",
+    "reason",
+    "message",
+    "health",
+    "health_message",
+    "is_hook",
+    "wave",
+    "desired_hash",
+    "baseline",
+    "uid",
+    "resource_version",
+    "drift",
+    "completed_at",
+]
+
+
+def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work: Work | None) -> None:
+    """Store what this pass saw and did, and give the lease back. A lost lease stores nothing."""
+    app = frame.app
+    before = dict(frame.memory.get("state") or {}) or None
+    _describe(frame, desired, seen, picture, work)
+    state = _state(frame, picture, seen, work)
+    told, memory = happened(str(app.id), app.name, before, state, frame.memory.get("episodes") or {})
+    frame.memory["episodes"], frame.memory["state"] = memory, state
+    app.memory = frame.memory
+    again = _next_look(frame, seen, work)
+    with frame.stage("save"), transaction.atomic():
+        if work is not None:
+            work.save_values()
+            works.save_operation(frame, work)
+        save_rows(frame)
+        frame.result.events = events.store(app, told, _context(frame, work))
+        _save_application(frame, again)
+    leases.keeper.drop(frame.lease)
+    frame.result.phase = app.operation_phase
+
+
+def _describe(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work: Work | None) -> None:
+    app = frame.app
+    app.sync_status, app.counts = picture.sync, picture.counts
+    app.health_status, app.health_message = picture.health.status, picture.health.message[:500]
+    app.operation_phase = work.operation.phase if work is not None else _ended(app.operation_phase)
+    app.observed_generation = app.generation
+    if desired.problem is not None:
+        transient = (
+            not desired.problem.permanent and frame.now - desired.problem.since < schedule.TRANSIENT_SOURCE
+        )
+        frame.condition(
+            "SourceWarning" if transient else "ComparisonError", desired.problem.message, desired.problem.code
+        )
+    else:
+        frame.memory.pop("source_problem", None)
+    for condition in picture.conditions:
+        frame.condition(*condition)
+    if work is not None and work.ended and work.operation.phase in {"Failed", "Error"}:
+        frame.memory["sync_error"] = [work.operation.message[:500], work.operation.number]
+    elif work is not None and work.ended:
+        frame.memory.pop("sync_error", None)
+    if frame.memory.get("sync_error"):
+        frame.condition("SyncError", frame.memory["sync_error"][0])
+    app.conditions = frame.conditions
+    app.stages = {**frame.stages, "at": frame.now.isoformat()}
+
+
+def _ended(phase: str) -> str:
+    """Another process ended or superseded it; what is shown is never an operation that nobody runs."""
+    return "" if phase in UNFINISHED else phase
+
+
+def _state(frame: Frame, picture: Picture, seen: Seen, work: Work | None) -> dict[str, Any]:
+    """What the next comparison of events starts from (see hub.core.events)."""
+    automated = (frame.app.sync_policy or {}).get("automated") or {}
+    previous = (frame.memory.get("state") or {}).get("operation")
+    return {
+        "sync": picture.sync,
+        "sync_reason": picture.reason,
+        "drift_digest": picture.drift_digest,
+        "drift_count": len(picture.changed),
+        "target_moved": picture.target_moved,
+        "auto_sync": bool(automated) and automated.get("enabled", True),
+        "health": picture.health.status,
+        "health_message": picture.health.message,
+        "settled": picture.settled,
+        "cluster_ok": seen.problem is None,
+        "unknown_reason": picture.unknown_reason,
+        "operation": operation_view(work.operation, work) if work is not None else previous,
+        "fights": frame.memory.get("fights") or [],
+        "gone": picture.gone,
+    }
+
+
+def operation_view(operation: SyncOperation, work: Work | None = None) -> dict[str, Any]:
+    """The operation as events carry it."""
+    before = {"revisions": list(operation.revisions)}
+    return {
+        "id": str(operation.id),
+        "number": operation.number,
+        "kind": operation.kind,
+        "phase": operation.phase,
+        "attempt": operation.attempt,
+        "started": bool(operation.started_at),
+        "started_at": operation.started_at.isoformat() if operation.started_at else None,
+        "finished_at": operation.finished_at.isoformat() if operation.finished_at else None,
+        "message": operation.message,
+        "dry_run": bool(operation.request.get("dry_run")),
+        "initiator": operation.initiator,
+        "changed": bool(work and (work.writes or work.operation.wait.get("wrote")))
+        or operation.phase == "Succeeded",
+        "ended_by_approval": operation.wait.get("code") == "approval",
+        **before,
+    }
+
+
+def _context(frame: Frame, work: Work | None) -> dict[str, Any]:
+    app = frame.app
+    urls = [entry.get("repoURL", "") for entry in app.sources]
+    revisions = [
+        {
+            "repo": url,
+            "path": entry.get("path", ""),
+            "ref": entry.get("targetRevision", ""),
+            "sha": sha,
+            "short": sha[:7],
+        }
+        for url, entry, sha in zip(urls, app.sources, app.revisions, strict=False)
+    ]
+    changes = []
+    if work is not None:
+        order = {"Failed": 0, "Error": 0}
+        changes = sorted(
+            (
+                {
+                    "group": row["group"],
+                    "kind": row["kind"],
+                    "namespace": row["namespace"],
+                    "name": row["name"],
+                    "action": _action(row),
+                    "message": row["message"],
+                    "health": "",
+                    "phase": row["phase"],
+                }
+                for row in work.operation.results
+            ),
+            key=lambda change: order.get("Failed" if change["action"] == "failed" else "", 1),
+        )
+    return {
+        "operation": operation_view(work.operation, work) if work is not None else {},
+        "revisions": revisions,
+        "changes": changes,
+    }
+
+
+def _action(row: dict[str, Any]) -> str:
+    if row["state"] in {"Failed", "Error"}:
+        return "failed"
+    names = {
+        "Pruned": "pruned",
+        "Unchanged": "unchanged",
+        "HookSkipped": "skipped",
+        "PruneSkipped": "skipped",
+    }
+    return names.get(row["code"], "configured")
+
+
+def _next_look(frame: Frame, seen: Seen, work: Work | None) -> datetime:
+    """When somebody must look again without being told; below a minute a timer of this process does it."""
+    running = work is not None and not work.ended
+    failed = bool(frame.memory.get("failures"))
+    timers = [moment for moment in (work.wait_until if work else None, _timer(frame)) if moment is not None]
+    facts = schedule.LookFacts(
+        now=timezone.now(),
+        seed=str(frame.app.id),
+        watched=seen.watched,
+        wait_until=min(timers) if timers else None,
+        operation_running=running,
+        failures=int(frame.memory.get("failures") or 0) if failed else 0,
+    )
+    at = schedule.next_look(facts)
+    if work is not None and work.ended:
+        # What comes next (a newer revision, drift seen meanwhile) is decided by a fresh pass.
+        at = min(at, timezone.now()) if frame.memory.pop("again", False) else at
+    frame.result.again_in_s = max(0.0, (at - timezone.now()).total_seconds())
+    return at
+
+
+def _timer(frame: Frame) -> datetime | None:
+    text = frame.memory.get("timer")
+    return datetime.fromisoformat(text) if text else None
+
+
+def save_rows(frame: Frame) -> None:
+    """One upsert for the rows that changed, one delete for those that are gone (performance.md 3.7)."""
+    if frame.dirty:
+        rows = [frame.rows[key] for key in sorted(frame.dirty) if key in frame.rows]
+        for row in rows:
+            row.id = None  # type: ignore[assignment]
+        ResourceStatus.objects.bulk_create(
+            rows,
+            update_conflicts=True,
+            unique_fields=["application", "group", "kind", "namespace", "name"],
+            update_fields=ROW_FIELDS,
+        )
+        frame.dirty.clear()
+    for key in frame.dropped:
+        ResourceStatus.objects.filter(
+            application=frame.app, group=key.group, kind=key.kind, namespace=key.namespace, name=key.name
+        ).delete()
+    frame.dropped.clear()
+
+
+def _save_application(frame: Frame, again: datetime) -> None:
+    app, lease = frame.app, frame.lease
+    values = {name: getattr(app, name) for name in STATUS_FIELDS}
+    saved = Application.objects.filter(id=app.id, fence=lease.fence).update(
+        **values,
+        status_at=timezone.now(),
+        # Somebody who asked meanwhile is not forgotten: only an unasked row gets the later time.
+        next_look_at=Case(When(look_count=lease.seen, then=Value(again, _MOMENT)), default=F("next_look_at"), output_field=_MOMENT),
+        look_level=Case(When(look_count=lease.seen, then=Value(0, _LEVEL)), default=F("look_level"), output_field=_LEVEL),
+        lease_until=None,
+        lease_owner="",
+        lost_passes=0,
+    )
+    if not saved:
+        raise leases.LeaseLost(str(app.id))
+
+
+def broken(frame: Frame) -> None:
+    """A pass ended by an unexpected error: a condition says so, the row is looked at later, others go on."""
+    failures = int((frame.app.memory or {}).get("failures") or 0) + 1
+    memory = {**(frame.app.memory or {}), "failures": failures}
+    now = timezone.now()
+    again = schedule.next_look(
+        schedule.LookFacts(now=now, seed=str(frame.app.id), watched=False, failures=failures)
+    )
+    condition = {
+        "type": "ComparisonError",
+        "code": "internal",
+        "message": "the last pass failed unexpectedly; see the log of the worker",
+        "since": now.isoformat(),
+    }
+    leases.keeper.drop(frame.lease)
+    Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).update(
+        conditions=[*[c for c in frame.app.conditions if c.get("code") != "internal"], condition],
+        memory=memory,
+        next_look_at=again,
+        lease_until=None,
+        lease_owner="",
+        lost_passes=0,
+    )
+    log.error(
+        "pass failed",
+        application=frame.app.name,
+        failures=failures,
+        again_s=(again - now) / timedelta(seconds=1),
+    )

@@ -1,0 +1,128 @@
+"""What one pass holds: the leased row, the clock, the resource rows and which of them changed."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from clusters.core.connection import Connection
+from clusters.core.discovery import Discovery
+from clusters.core.manifests import ResourceKey
+from clusters.errors import ClusterError
+from clusters.models import Cluster
+from hub.models import Application, ResourceStatus
+from hub.services import events, leases
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Discovery of the cluster, or why it could not be read."""
+
+    discovery: Discovery
+    problem: ClusterError | None = None
+
+
+@dataclass(slots=True)
+class PassResult:
+    """What a pass asks its caller for: another pass, polls, the delivery of its events."""
+
+    again_in_s: float | None = None
+    poll: list[uuid.UUID] = field(default_factory=list)
+    events: list[str] = field(default_factory=list)
+    phase: str = ""
+
+
+@dataclass
+class Frame:
+    """One pass over one Application. `rows` are its resources by key; `dirty` the keys that must be stored."""
+
+    lease: leases.Lease
+    app: Application
+    now: datetime
+    connection: Connection
+    hub_id: str
+    mask_key: bytes
+    rows: dict[ResourceKey, ResourceStatus]
+    memory: dict[str, Any]
+    dirty: set[ResourceKey] = field(default_factory=set)
+    dropped: set[ResourceKey] = field(default_factory=set)
+    stages: dict[str, float] = field(default_factory=dict)
+    result: PassResult = field(default_factory=PassResult)
+    conditions: list[dict[str, str]] = field(default_factory=list)
+    caches: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, lease: leases.Lease) -> Frame:
+        """Read what every pass needs, once."""
+        app = lease.application
+        return cls(
+            lease=lease,
+            app=app,
+            now=timezone.now(),
+            connection=connection_of(app.cluster),
+            hub_id=events.hub_id(),
+            mask_key=events.mask_key(),
+            rows={key_of_row(row): row for row in app.resources.all()},
+            memory=dict(app.memory or {}),
+        )
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Milliseconds per stage, shown per application (performance.md 3.10)."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = (time.perf_counter() - started) * 1000
+            self.stages[name] = round(self.stages.get(name, 0.0) + spent, 2)
+
+    def row(self, key: ResourceKey) -> ResourceStatus:
+        """The row of a resource, made when it is new."""
+        if key not in self.rows:
+            self.rows[key] = ResourceStatus(
+                application=self.app, group=key.group, kind=key.kind, namespace=key.namespace, name=key.name
+            )
+            self.dirty.add(key)
+        return self.rows[key]
+
+    def change(self, key: ResourceKey, **values: Any) -> None:
+        """Set fields of a row; only rows that differ are stored."""
+        row = self.row(key)
+        for name, value in values.items():
+            if getattr(row, name) != value:
+                setattr(row, name, value)
+                self.dirty.add(key)
+
+    def forget(self, key: ResourceKey) -> None:
+        """The resource is gone and unwanted: its row goes too."""
+        if self.rows.pop(key, None) is not None:
+            self.dropped.add(key)
+            self.dirty.discard(key)
+
+    def condition(self, type_: str, message: str, code: str = "") -> None:
+        """A standing fact; `since` stays from the first pass that saw the same one."""
+        before = {(c["type"], c.get("message")): c.get("since") for c in self.app.conditions}
+        since = before.get((type_, message[:500])) or self.now.isoformat()
+        self.conditions.append({"type": type_, "code": code, "message": message[:500], "since": since})
+
+
+def key_of_row(row: ResourceStatus) -> ResourceKey:
+    return ResourceKey(row.group, row.kind, row.namespace, row.name)
+
+
+_connections: dict[uuid.UUID, tuple[int, Connection]] = {}
+
+
+def connection_of(cluster: Cluster) -> Connection:
+    """The Connection of a cluster, decrypted once per process and generation."""
+    held = _connections.get(cluster.id)
+    if held is None or held[0] != cluster.generation:
+        held = _connections[cluster.id] = (cluster.generation, cluster.connection())
+    return held[1]

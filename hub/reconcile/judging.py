@@ -1,0 +1,333 @@
+"""What the look means: status and health of every resource, and of the Application (sync-semantics.md 6 to 8)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from clusters.core.diff import (
+    Change,
+    Difference,
+    Masker,
+    ResourceFacts,
+    ResourceVerdict,
+    application_status,
+    compare,
+    drift,
+    keeps_status,
+    masked_diff,
+    resource_status,
+)
+from clusters.core.health import Health, Part, aggregate, assess
+from clusters.core.hooks import classify, finished_job, is_run_once
+from clusters.core.manifests import Manifest, ResourceKey, managed_by, owner_of
+from hub.core.plans import object_violations
+from hub.reconcile import baselines
+from hub.reconcile.frame import Frame
+from hub.reconcile.looking import Seen
+from hub.reconcile.sourcing import Desired
+
+MOST_DRIFT_LINES = 50
+
+
+@dataclass
+class Picture:
+    """What people and automation see of one Application after a look.
+
+    `in_place`: proven in place (same desired hash, valid Baseline, no Drift). `changed`: keys that differ.
+    """
+
+    sync: str = "Unknown"
+    reason: str = ""
+    health: Health = field(default_factory=lambda: Health("Unknown", ""))
+    counts: dict[str, int] = field(default_factory=dict)
+    verdicts: dict[ResourceKey, ResourceVerdict] = field(default_factory=dict)
+    in_place: set[ResourceKey] = field(default_factory=set)
+    changed: set[ResourceKey] = field(default_factory=set)
+    extras: set[ResourceKey] = field(default_factory=set)
+    gone: list[dict[str, str]] = field(default_factory=list)
+    conditions: list[tuple[str, str, str]] = field(default_factory=list)
+    drift_digest: str = ""
+    target_moved: bool = False
+    settled: bool = False
+    kept: bool = False
+    unknown_reason: str = ""
+
+
+def health_of(obj: Manifest, is_hook: bool = False) -> Health | None:
+    """Health by the built-in rules; custom rules are asked where they are configured."""
+    return assess(obj, is_hook=is_hook)
+
+
+def judge(frame: Frame, desired: Desired, seen: Seen) -> Picture:
+    """Compare what is wanted with what is there. Rows of resources are updated; nothing is stored yet."""
+    with frame.stage("judge"):
+        picture = Picture(target_moved=bool(desired.digest) and desired.digest != frame.app.synced_digest)
+        if _cannot_judge(frame, desired, seen, picture):
+            return picture
+        parts = [_resource(frame, desired, seen, picture, key) for key in sorted(desired.by_key)]
+        parts += _extras(frame, desired, seen, picture)
+        _conditions(frame, desired, seen, picture)
+        verdict = application_status(picture.verdicts.values(), hooks_differ=_hooks_differ(frame, desired))
+        picture.sync, picture.counts = verdict.status, dict(verdict.reasons)
+        picture.reason = max(verdict.reasons, key=lambda reason: verdict.reasons[reason], default="")
+        picture.unknown_reason = (
+            verdict.messages[0] if verdict.messages and verdict.status == "Unknown" else ""
+        )
+        picture.health = aggregate(parts)
+        picture.settled = picture.sync == "Synced" and all(_observed(part.live) for part in parts)
+        picture.drift_digest = _digest(frame, picture)
+        return picture
+
+
+def _cannot_judge(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> bool:
+    """Errors that may pass keep the last status for a while; then Unknown (7.4)."""
+    asked = frame.lease.level >= 3
+    if seen.problem is not None:
+        since = frame.memory.setdefault("cluster_problem", frame.now.isoformat())
+        kept = keeps_status(_time(since), frame.now, source=False)
+        picture.conditions.append(
+            (
+                "ComparisonError",
+                f"cluster {frame.app.cluster.name}: {seen.problem.message}",
+                seen.problem.code,
+            )
+        )
+    elif desired.problem is not None and not desired.loaded:
+        kept = False
+    elif desired.problem is not None:
+        kept = not desired.problem.permanent and keeps_status(
+            desired.problem.since, frame.now, source=True, user_refresh=asked
+        )
+    else:
+        return False
+    picture.kept = True
+    error = seen.problem.message if seen.problem else desired.problem.message if desired.problem else ""
+    picture.unknown_reason = error
+    if kept and frame.app.sync_status != "Unknown":
+        picture.sync, picture.counts = frame.app.sync_status, dict(frame.app.counts)
+        picture.health = Health(frame.app.health_status, frame.app.health_message)
+        return True
+    picture.sync = "Unknown"
+    picture.health = Health("Unknown", error[:300]) if seen.problem else _last_health(frame)
+    picture.counts = {"unreachable" if seen.problem else "not_loadable": 1}
+    return True
+
+
+def _last_health(frame: Frame) -> Health:
+    return Health(frame.app.health_status, frame.app.health_message)
+
+
+def _time(text: str) -> datetime:
+
+    return datetime.fromisoformat(text)
+
+
+def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key: ResourceKey) -> Part:
+    """One wanted resource: its row, its verdict, its part in the health of the whole."""
+    target, live = desired.by_key[key], seen.live.get(key)
+    row = frame.rows.get(key)
+    known = key in seen.live
+    had_baseline = bool(row and row.baseline)
+    lines: list[dict[str, object]] = []
+    changed, error = False, ""
+    shared = _shared_with(frame, live, key)
+    if live is not None:
+        changed, lines, error = _differs(frame, desired, key, target, live)
+    finished = live is None and known and row is not None and bool(row.completed_at) and is_run_once(target)
+    facts = ResourceFacts(
+        live=live is not None,
+        complete=known or (key in seen.unknown and False),
+        comparison_error=error or seen.unknown.get(key, ""),
+        permitted=key
+        not in frame.caches.setdefault(
+            "violations", object_violations(frame.app, desired.manifests, seen.discovery)
+        ),
+        run_once_finished=finished and row is not None and row.desired_hash == desired.hashes[key],
+        shared_with=shared,
+        changed=changed,
+        deleting=bool(live and live["metadata"].get("deletionTimestamp")),
+    )
+    verdict = resource_status(facts)
+    picture.verdicts[key] = verdict
+    if verdict.status == "OutOfSync" and verdict.automation_acts:
+        picture.changed.add(key)
+    elif verdict.status == "Synced" and had_baseline and live is not None and not shared:
+        picture.in_place.add(key)
+    if had_baseline and known and live is None and not facts.run_once_finished:
+        picture.gone.append({"key": str(key), "uid": row.uid if row else ""})
+    health = health_of(live) if live is not None else None
+    _write_row(frame, key, verdict, health, live, lines, had_baseline)
+    frame.change(key, wave=desired.classes[key].wave, version=target["apiVersion"].rpartition("/")[2])
+    return Part(key, health, live, had_baseline=had_baseline and not facts.run_once_finished)
+
+
+def _differs(
+    frame: Frame, desired: Desired, key: ResourceKey, target: Manifest, live: Manifest
+) -> tuple[bool, list[dict[str, object]], str]:
+    """Whether live differs: against the Baseline when it counts, else directly (6.3)."""
+    rules = baselines.rules_of(frame, key)
+    baseline = baselines.of_row(frame.rows.get(key))
+    if rules.problems:
+        return False, [], "; ".join(str(problem) for problem in rules.problems)
+    if baseline is not None and not baseline.is_void(
+        desired.hashes[key], rules.digest, live.get("apiVersion", "")
+    ):
+        if baseline.resource_version == live["metadata"].get("resourceVersion"):
+            return False, [], ""
+        found = drift(baseline, live, key=frame.mask_key, rules=rules)
+        if found is None:
+            return False, [], ""
+        return True, _lines(found.changes, live), ""
+    leaves = baseline.unpack()[0] if baseline is not None else None
+    comparison = compare(target, live, rules, old_leaves=leaves)
+    if comparison.problems:
+        return False, [], "; ".join(str(problem) for problem in comparison.problems)
+    differs = bool(comparison.differences) or (bool(comparison.inconclusive) and baseline is not None)
+    return differs, _lines(comparison.differences, live), ""
+
+
+def _lines(found: tuple[Change, ...] | tuple[Difference, ...], live: Manifest) -> list[dict[str, object]]:
+    secret = live.get("kind") == "Secret" and live.get("apiVersion") == "v1"
+    lines = masked_diff(found[:MOST_DRIFT_LINES], Masker(), secret=secret)
+    return [
+        {
+            "path": line.path,
+            "desired": line.desired,
+            "live": line.live,
+            "note": line.note,
+            "ignored_by": line.ignored_by,
+        }
+        for line in lines
+    ]
+
+
+def _shared_with(frame: Frame, live: Manifest | None, key: ResourceKey) -> str:
+    """Who else owns the live object of a target, empty when nobody does (5.3)."""
+    if live is None:
+        return ""
+    owner = owner_of(live, application=frame.app.name, hub_id=frame.hub_id, target=key)
+    if owner.kind == "other_application":
+        living = type(frame.app).objects.filter(name=owner.application).exists()
+        return owner.label if living else ""
+    return owner.label if owner.kind in {"argocd", "argocd_label", "other_hub"} else ""
+
+
+def _write_row(
+    frame: Frame,
+    key: ResourceKey,
+    verdict: ResourceVerdict,
+    health: Health | None,
+    live: Manifest | None,
+    lines: list[dict[str, object]],
+    had_baseline: bool,
+) -> None:
+    missing = live is None and verdict.reason == "missing"
+    frame.change(
+        key,
+        status=verdict.status or "",
+        reason=verdict.reason,
+        message=verdict.message[:500],
+        health="Missing" if missing else health.status if health else "",
+        health_message="" if missing or not health else health.message[:500],
+        drift=lines,
+    )
+    if live is not None and not had_baseline:
+        frame.change(key, uid=live["metadata"].get("uid", ""))
+    if live is not None and finished_job(live):
+        row = frame.row(key)
+        if row.completed_at is None:
+            frame.change(key, completed_at=frame.now)
+
+
+def _extras(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> list[Part]:
+    """Managed objects that nobody wants any more, and rows of objects that are gone."""
+    parts = []
+    hooks = {key for key, found in desired.classes.items() if found.kind != "resource"}
+    for key, live in sorted(seen.live.items()):
+        if key in desired.by_key or live is None or key in hooks:
+            continue
+        if managed_by(live, frame.app.name) and not _is_hook(live):
+            facts = ResourceFacts(wanted=False, ignore_extraneous=_ignores_extraneous(live))
+            verdict = resource_status(facts)
+            picture.verdicts[key] = verdict
+            picture.extras.add(key)
+            health = health_of(live)
+            _write_row(
+                frame, key, verdict, health, live, [], bool(frame.rows.get(key) and frame.rows[key].baseline)
+            )
+            parts.append(Part(key, health, live, had_baseline=False))
+    for key in list(frame.rows):
+        gone = seen.live.get(key, False) is None
+        if key not in desired.by_key and key not in picture.extras and (gone or key in hooks):
+            frame.forget(key)
+    return parts
+
+
+def _is_hook(live: Manifest) -> bool:
+
+    return classify(live).kind == "hook"
+
+
+def _ignores_extraneous(live: Manifest) -> bool:
+    options = str((live["metadata"].get("annotations") or {}).get("argocd.argoproj.io/compare-options", ""))
+    return "IgnoreExtraneous" in [word.strip() for word in options.split(",")]
+
+
+def _conditions(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> None:
+    for finding in desired.parts.findings:
+        picture.conditions.append((finding.code, finding.message, ""))
+    for item in desired.parts.invalid[:20]:
+        picture.conditions.append(("InvalidSpec", f"{item.label}: {item.message}", "invalid_object"))
+    for warning in desired.warnings[:20]:
+        picture.conditions.append(("SourceWarning", warning, ""))
+    for key, verdict in picture.verdicts.items():
+        if verdict.reason == "shared":
+            picture.conditions.append(("SharedResource", f"{key} {verdict.message}", ""))
+    for key, found in desired.classes.items():
+        if found.unknown and found.kind == "ignored":
+            picture.conditions.append(
+                ("UnknownHook", f"{key}: hook {', '.join(found.unknown)} is not known", "")
+            )
+    for kind, reason in list(seen.incomplete.items())[:10]:
+        picture.conditions.append(
+            (
+                "ComparisonError",
+                f"listing of {'/'.join(part for part in kind if part)} is incomplete: {reason}",
+                "incomplete",
+            )
+        )
+    for key, sentence in list(frame.caches.get("violations", {}).items())[:20]:
+        picture.conditions.append(("InvalidSpec", f"{key}: {sentence}", "ProjectPolicyViolation"))
+
+
+def _hooks_differ(frame: Frame, desired: Desired) -> bool:
+    """Row 10: another hook set, at another Revision than the last full sync."""
+    app = frame.app
+    return bool(
+        app.synced_digest
+        and desired.hooks_digest != app.hooks_digest
+        and list(desired.revisions) != app.synced_revisions
+    )
+
+
+def _observed(live: Manifest | None) -> bool:
+    """The controller has seen the generation that is there."""
+    if live is None:
+        return False
+    seen = (live.get("status") or {}).get("observedGeneration")
+    return seen is None or int(seen) >= int(live["metadata"].get("generation") or 0)
+
+
+def _digest(frame: Frame, picture: Picture) -> str:
+    """Identity of the present difference: keys, paths and masked values (notifications.md 2)."""
+    if picture.sync != "OutOfSync":
+        return ""
+    hashed = hashlib.sha256()
+    for key, verdict in sorted(picture.verdicts.items()):
+        if verdict.status == "OutOfSync":
+            row = frame.rows.get(key)
+            paths = [f"{line['path']}={line['live']}" for line in (row.drift if row else [])]
+            hashed.update(f"{key}|{verdict.reason}|{';'.join(paths)}\n".encode())
+    return hashed.hexdigest()

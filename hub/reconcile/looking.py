@@ -1,0 +1,121 @@
+"""Live state of one application: from the watch of this process, or by LIST and GET (sync-semantics.md 5.4, 7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from clusters.core.discovery import Discovery
+from clusters.core.manifests import Manifest, ResourceKey
+from clusters.core.plan.steps import Action, Outcome, Step
+from clusters.errors import ClusterError
+from clusters.services import carry_out, discovery, live_state
+from hub.reconcile.frame import Catalogue, Frame
+from hub.reconcile.sourcing import Desired
+from hub.reconcile.work import Work
+
+Kind = tuple[str, str]
+
+
+@dataclass
+class Seen:
+    """One look. `live[key]` is the object, None when it is proven absent; no entry means unknown.
+
+    `incomplete`: kinds whose listing is not finished, with the reason: nothing of them is ever pruned.
+    """
+
+    discovery: Discovery
+    live: dict[ResourceKey, Manifest | None] = field(default_factory=dict)
+    incomplete: dict[Kind, str] = field(default_factory=dict)
+    unknown: dict[ResourceKey, str] = field(default_factory=dict)
+    problem: ClusterError | None = None
+    watched: bool = False
+
+    def absorb(self, outcomes: Iterable[Outcome]) -> None:
+        """What the answers of a Step say is newer than any cache."""
+        for outcome in outcomes:
+            action = outcome.action
+            if action.dry_run:
+                continue
+            if outcome.ok and outcome.object is not None and outcome.object.get("metadata"):
+                self.live[action.key] = outcome.object
+            elif outcome.code == "not_found" and action.verb in {"get", "delete", "patch"}:
+                self.live[action.key] = None
+            elif outcome.ok and action.verb == "delete":
+                self.live.pop(action.key, None)
+
+
+def catalogue(frame: Frame) -> Catalogue:
+    """What kinds the cluster serves; from memory when it was read before."""
+    with frame.stage("discover"):
+        try:
+            return Catalogue(discovery(frame.connection))
+        except ClusterError as error:
+            return Catalogue(Discovery(), error)
+
+
+def look(frame: Frame, desired: Desired, work: Work | None) -> Seen:
+    """The live state of what is wanted, of what was managed, and of what the running operation waits for."""
+    seen = Seen(desired.catalogue.discovery, problem=desired.catalogue.problem)
+    if seen.problem is not None:
+        return seen
+    keys = {key for key in desired.keys if not key.name.endswith("*")}
+    keys |= {key for key, row in frame.rows.items() if not row.is_hook}
+    keys |= work.wanted() if work is not None else set()
+    kinds = {key[:2] for key in keys} | {key[:2] for key in frame.rows}
+    with frame.stage("look"):
+        _read(frame, seen, kinds, keys, owner=frame.app.name)
+        _read_managed_fields(frame, seen, desired)
+    return seen
+
+
+def look_for(frame: Frame, seen: Seen, keys: Iterable[ResourceKey]) -> None:
+    """Add keys that the first look did not ask for."""
+    missing = {key for key in keys if key not in seen.live and key not in seen.unknown}
+    if missing and seen.problem is None:
+        with frame.stage("look"):
+            _read(frame, seen, set(), missing, owner=frame.app.name)
+
+
+def _read(frame: Frame, seen: Seen, kinds: set[Kind], keys: set[ResourceKey], owner: str) -> None:
+    served = {key for key in keys if seen.discovery.find(key.group, key.kind) is not None}
+    for key in keys - served:
+        # A kind that is not served has no objects, unless its group could not be read at all.
+        if key.group in seen.discovery.broken_groups:
+            seen.unknown[key] = f"discovery of {key.group} failed"
+        else:
+            seen.live.setdefault(key, None)
+    try:
+        state = live_state(
+            frame.connection,
+            hub_id=frame.hub_id,
+            kinds={kind for kind in kinds if seen.discovery.find(*kind) is not None},
+            keys=served,
+            owner=owner,
+        )
+    except ClusterError as error:
+        seen.problem = error
+        return
+    seen.discovery = state.discovery
+    seen.live.update(state.objects)
+    seen.live.update(dict.fromkeys(state.absent))
+    seen.unknown.update({key: error.message for key, error in state.unknown.items()})
+    seen.incomplete.update({kind: error.message for kind, error in state.errors.items()})
+    for kind, complete in state.complete.items():
+        if not complete:
+            seen.incomplete.setdefault(kind, "the listing was not finished")
+    seen.watched = bool(kinds) and kinds <= set(state.watched)
+
+
+def _read_managed_fields(frame: Frame, seen: Seen, desired: Desired) -> None:
+    """Targets that exist and were never applied by us are read whole: adoption needs their managedFields (4.1)."""
+    foreign = [
+        key
+        for key in desired.keys
+        if (live := seen.live.get(key)) is not None
+        and "managedFields" not in live["metadata"]
+        and (key not in frame.rows or not frame.rows[key].baseline)
+    ]
+    if foreign:
+        group = tuple(Action("get", key) for key in foreign)
+        seen.absorb(carry_out(frame.connection, Step("adopt", "read who owns what", (group,), False)))

@@ -1,0 +1,361 @@
+"""Carrying an operation on: plan it, take Steps while there are any, store each before the next (sync-semantics.md 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+
+from clusters.core.durations import parse_duration
+from clusters.core.health import Health
+from clusters.core.hooks import HookSuccess
+from clusters.core.manifests import Manifest, ResourceKey
+from clusters.core.plan import (
+    Done,
+    Failed,
+    Observed,
+    PlanFacts,
+    PlanRequest,
+    Problem,
+    Progress,
+    RetryPolicy,
+    Step,
+    SyncOptions,
+    Verdict,
+    Wait,
+    advance,
+    build_plan,
+    hook_successes,
+    next_retry,
+    parse_sync_options,
+    plan_digest,
+    record,
+)
+from clusters.core.plan.steps import Outcome
+from clusters.services import carry_out
+from hub.core.plans import object_violations, protected_kinds, prune_budget
+from hub.models import Application, SyncOperation
+from hub.reconcile import baselines, consent, looking, sourcing
+from hub.reconcile import work as works
+from hub.reconcile.frame import Frame
+from hub.reconcile.judging import Picture, health_of
+from hub.reconcile.looking import Seen
+from hub.reconcile.sourcing import Desired
+from hub.reconcile.work import Work
+from hub.services import operations
+
+Phase = SyncOperation.Phase
+MOST_LOST_PASSES = 3
+
+
+def unfinished(frame: Frame) -> SyncOperation | None:
+    """The operation to carry on: a running one before a queued one."""
+    found = operations.unfinished(frame.app.id)
+    return found[0] if found else None
+
+
+def load(frame: Frame, operation: SyncOperation | None, desired: Desired) -> Work | None:
+    """The work of an unfinished operation, with the manifests that it was planned from."""
+    if operation is None:
+        return None
+    work = works.read(operation)
+    work.desired = desired
+    if operation.manifest_digest and operation.manifest_digest != desired.digest:
+        work.desired = sourcing.load(
+            frame, operation.manifest_digest, desired.catalogue, tuple(operation.revisions)
+        )
+    return work
+
+
+def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Picture) -> None:
+    """Take Steps until the operation ends or must wait. Every Step is stored before the next is asked for."""
+    work.desired = work.desired or desired
+    if _given_up(frame, work) or _not_yet(frame, work):
+        return
+    if work.plan is None:
+        _begin(frame, work, seen, picture)
+    assert work.plan is not None
+    looking.look_for(frame, seen, work.wanted())
+    while True:
+        frame.lease.check()
+        now = timezone.now()
+        observed = _observed(frame, work, seen, now)
+        work.progress, verdict = advance(work.plan, _progress(work), observed, now)
+        if not isinstance(verdict, Step):
+            _rest(frame, work, verdict, now)
+            return
+        consent.claim(frame, work, verdict)
+        _store(frame, work)
+        with frame.stage("apply"):
+            outcomes = carry_out(frame.connection, verdict)
+        work.progress = record(work.plan, work.progress, verdict, outcomes, timezone.now())
+        _absorb(frame, work, seen, outcomes)
+
+
+def _progress(work: Work) -> Progress:
+    assert work.progress is not None
+    return work.progress
+
+
+def _given_up(frame: Frame, work: Work) -> bool:
+    """A pass that kills its worker each time is not repeated for ever (security-and-reliability.md H2)."""
+    if frame.lease.lost_before < MOST_LOST_PASSES:
+        return False
+    end(frame, work, Phase.FAILED, f"worker lost: {frame.lease.lost_before} passes ended without a word")
+    return True
+
+
+def _not_yet(frame: Frame, work: Work) -> bool:
+    operation = work.operation
+    if operation.retry_at is None or operation.terminate_requested or operation.retry_at <= timezone.now():
+        return False
+    work.wait_until = operation.retry_at
+    return True
+
+
+def _begin(frame: Frame, work: Work, seen: Seen, picture: Picture) -> None:
+    """Make the plan of this attempt and leave the queue."""
+    operation, desired = work.operation, work.desired
+    assert desired is not None
+    now = timezone.now()
+    if operation.started_at is None:
+        operation.started_at = now
+    operation.manifest_digest, operation.revisions = desired.digest, list(desired.revisions)
+    request = plan_request(frame, operation, desired)
+    work.plan = build_plan(request, plan_facts(frame, desired, seen, picture, operation))
+    held = work.progress
+    work.progress = (
+        held.next_attempt(now) if held is not None and operation.attempt > 1 else Progress.begin(now)
+    )
+    operation.plan = None
+    operation.plan_digest = plan_digest(work.plan)
+    operation.phase, operation.retry_at = Phase.RUNNING, None
+
+
+def options_of(app: Application, operation: SyncOperation | None = None) -> SyncOptions:
+    """The sync options of the Application, with those of one request on top."""
+    texts = list((app.sync_policy or {}).get("sync_options") or [])
+    if operation is not None:
+        texts += operation.request.get("sync_options") or []
+    return parse_sync_options(texts)[0]
+
+
+def plan_request(frame: Frame, operation: SyncOperation, desired: Desired) -> PlanRequest:
+    """Who asks for what, from the operation's row and the Application's policy."""
+    app, asked = frame.app, operation.request
+    policy = app.sync_policy or {}
+    keys = frozenset(ResourceKey(*key) for key in asked.get("keys") or ())
+    return PlanRequest(
+        operation=str(operation.id),
+        application=app.name,
+        hub_id=frame.hub_id,
+        namespace=app.destination_namespace,
+        started_at=operation.started_at or frame.now,
+        kind=operation.kind,
+        attempt=operation.attempt,
+        revisions=desired.revisions,
+        options=options_of(app, operation),
+        prune=bool(asked.get("prune")),
+        dry_run=bool(asked.get("dry_run")),
+        force=bool(asked.get("force")),
+        apply_all=bool(asked.get("apply_all")),
+        skip_hooks=bool(asked.get("skip_hooks")) or asked.get("strategy") == "apply",
+        run_all_hooks=bool(asked.get("run_all_hooks")),
+        resources=tuple(_chosen(row) for row in asked.get("resources") or ()),
+        labels=tuple(f"{name}={value}" for name, value in (asked.get("labels") or {}).items()),
+        keys=keys,
+        namespace_metadata=policy.get("managed_namespace_metadata"),
+        namespace_manager=f"gitops-hub-ns-{app.id}",
+        migration_manager=str(
+            app.annotations.get("argocd.argoproj.io/client-side-apply-migration-manager", "")
+        ),
+        identity={
+            "app_uid": str(app.id),
+            "cluster_uid": app.cluster.uid or str(app.cluster_id),
+            "sources": [
+                [entry.get("repoURL", ""), revision, entry.get("path", "")]
+                for entry, revision in zip(app.sources, desired.revisions, strict=False)
+            ],
+            "manifest_digest": desired.digest,
+        },
+    )
+
+
+def _chosen(row: Mapping[str, str]) -> str:
+    return f"{row.get('group', '')}:{row['kind']}:{row.get('namespace', '')}/{row['name']}"
+
+
+def plan_facts(
+    frame: Frame, desired: Desired, seen: Seen, picture: Picture, operation: SyncOperation
+) -> PlanFacts:
+    """What is known when the plan is made."""
+    rules = frame.app.project.rules
+    return PlanFacts(
+        desired=desired.manifests,
+        live=seen.live,
+        discovery=seen.discovery,
+        living=lambda name: Application.objects.filter(name=name).exists(),
+        violations=object_violations(frame.app, desired.manifests, seen.discovery),
+        invalid=[(ResourceKey("", item.label, "", ""), item.message) for item in desired.parts.invalid],
+        incomplete=frozenset(seen.incomplete),
+        in_place=frozenset(picture.in_place),
+        hooks={name: HookSuccess(*value) for name, value in (frame.memory.get("hooks") or {}).items()},
+        hook_choices=_hook_choices(operation),
+        confirmed_prunes=_confirmed_prunes(operation),
+        adopted=frozenset(key for key, row in frame.rows.items() if row.reason == "adopted"),
+        protected_kinds=protected_kinds(rules),
+        budget=prune_budget(rules),
+    )
+
+
+def _hook_choices(operation: SyncOperation) -> dict[str, str]:
+    return {
+        source: entry["choice"]
+        for entry in operation.confirmed
+        if entry.get("choice") in {"run", "skip"}
+        for source in entry.get("sources", ())
+    }
+
+
+def _confirmed_prunes(operation: SyncOperation) -> dict[ResourceKey, str]:
+    return {ResourceKey(*row["key"]): row["uid"] for row in operation.request.get("confirmed_prunes") or ()}
+
+
+def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
+    desired, operation = work.desired, work.operation
+    assert desired is not None
+    health: Any = _health
+    respect = work.plan.options.respect_ignore_differences if work.plan else False
+    return Observed(
+        desired=desired.by_source,
+        live=seen.live,
+        health=health,
+        discovery=seen.discovery,
+        window=consent.window(frame, operation, now),
+        approval=consent.approval(frame, work),
+        problem=_problem(frame, seen, now),
+        violations=object_violations(frame.app, desired.manifests, seen.discovery),
+        confirmed=frozenset(),
+        confirmed_all=any(entry.get("digest") == "prune" for entry in operation.confirmed),
+        terminate=operation.terminate_requested,
+        prepare=lambda manifest, live: baselines.body(frame, respect, manifest, live),
+    )
+
+
+def _health(obj: Manifest, is_hook: bool = False) -> Health | None:
+    return health_of(obj, is_hook)
+
+
+def _problem(frame: Frame, seen: Seen, now: datetime) -> Problem | None:
+    """The cluster cannot be asked: since when, so that the plan can decide how long to wait (7.4)."""
+    if seen.problem is None:
+        frame.memory.pop("cluster_problem", None)
+        return None
+    since = frame.memory.setdefault("cluster_problem", now.isoformat())
+    return Problem("cluster", seen.problem.message, datetime.fromisoformat(since))
+
+
+def _absorb(frame: Frame, work: Work, seen: Seen, outcomes: list[Outcome]) -> None:
+    seen.absorb(outcomes)
+    assert work.plan is not None
+    assert work.desired is not None
+    for outcome in outcomes:
+        work.writes += outcome.ok and not outcome.action.dry_run
+        if outcome.ok and not outcome.action.dry_run:
+            baselines.keep(frame, work, outcome)
+
+
+def _store(frame: Frame, work: Work) -> None:
+    """Plan, progress and changed rows in one transaction that the fence guards; the operation is Running after it."""
+    with frame.stage("store"):
+        work.save_values()
+        works.save(frame, work)
+
+
+def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
+    operation = work.operation
+    if isinstance(verdict, Wait):
+        consent.request(frame, work, verdict)
+        work.wait_until = verdict.until
+        operation.wait = {
+            "code": verdict.code,
+            "reason": verdict.reason[:1000],
+            "wave": verdict.wave,
+            "phase": verdict.phase,
+            "until": verdict.until.isoformat() if verdict.until else None,
+            "digest": consent.question(work, verdict),
+        }
+        operation.message = verdict.reason[:1000]
+        if operation.terminate_requested:
+            operation.phase = Phase.TERMINATING
+        return
+    if isinstance(verdict, Done):
+        end(frame, work, Phase.SUCCEEDED, verdict.message)
+        return
+    assert isinstance(verdict, Failed)
+    retry = next_retry(
+        retry_policy(frame.app, operation),
+        verdict,
+        attempt=operation.attempt,
+        automated=operation.initiator.get("kind") == "automation",
+        ended_at=now,
+    )
+    if retry is None or operation.terminate_requested:
+        end(frame, work, Phase.ERROR if verdict.phase == "Error" else Phase.FAILED, verdict.message)
+        operation.wait = {"code": verdict.code, "details": list(verdict.details)[:50]}
+        return
+    operation.attempt, operation.retry_at, work.wait_until = retry.attempt, retry.at, retry.at
+    operation.message = f"{verdict.message}; {retry.message}"[:1000]
+    operation.wait = {"code": "retry_pause", "reason": operation.message, "until": retry.at.isoformat()}
+
+
+def retry_policy(app: Application, operation: SyncOperation) -> RetryPolicy:
+    """`retry` of the request, else of the Application (sync-semantics.md 3.10)."""
+    asked = operation.request.get("retry") or (app.sync_policy or {}).get("retry") or {}
+    usual = RetryPolicy()
+    return RetryPolicy(
+        limit=asked.get("limit"),
+        duration=_seconds(asked.get("duration"), usual.duration),
+        factor=float(asked.get("factor") or usual.factor),
+        longest=_seconds(asked.get("max_duration"), usual.longest),
+        refresh=bool(asked.get("refresh")),
+    )
+
+
+def _seconds(text: Any, usual: float) -> float:
+    found = parse_duration(str(text)) if text else None
+    return usual if found is None else found
+
+
+def end(frame: Frame, work: Work, phase: str, message: str) -> None:
+    """The operation is over; what it learned stays with the Application."""
+    operation = work.operation
+    operation.phase, operation.message, operation.wait = phase, message[:1000], {}
+    operation.finished_at = timezone.now()
+    work.ended = True
+    if work.plan is None or work.progress is None:
+        return
+    successes = hook_successes(work.plan, work.progress)
+    if successes:
+        hooks = dict(frame.memory.get("hooks") or {})
+        hooks.update(
+            {name: [s.fingerprint, s.operation, s.revision, list(s.images)] for name, s in successes.items()}
+        )
+        frame.memory["hooks"] = hooks
+    full = (
+        not operation.request.get("resources") and not operation.request.get("keys") and not work.plan.dry_run
+    )
+    if phase == Phase.SUCCEEDED and full and work.desired is not None:
+        frame.app.synced_digest = work.desired.digest
+        frame.app.synced_revisions = list(work.desired.revisions)
+        frame.app.hooks_digest = work.desired.hooks_digest
+    if not work.plan.dry_run:
+        frame.memory["attempted"] = {
+            "digest": work.desired.digest if work.desired else "",
+            "generation": frame.app.generation,
+            "phase": phase,
+            "message": message[:500],
+            "at": operation.finished_at.isoformat(),
+        }

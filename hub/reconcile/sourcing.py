@@ -1,0 +1,322 @@
+"""From sources to the desired set: which commit, rendered when something it reads moved, kept by digest (sources.md)."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+
+from django.conf import settings
+from django.utils import timezone
+
+from clusters.core.discovery import Discovery
+from clusters.core.hooks import Classified, classify, hook_set_digest
+from clusters.core.manifests import (
+    DesiredSet,
+    Manifest,
+    ResourceKey,
+    canonical_json,
+    desired_hash,
+    desired_set,
+    key_of,
+    stamp,
+)
+from clusters.core.plan import index_desired
+from guard.fields import fernet
+from hub import render, source
+from hub.core.manifest_sets import ManifestSet, join, pack, unpack
+from hub.core.sources import RefTable, Resolution, Source, parse_sources
+from hub.errors import SourceError
+from hub.models import ManifestSet as StoredSet
+from hub.models import SourceState
+from hub.reconcile.frame import Catalogue, Frame
+
+
+@dataclass(frozen=True, slots=True)
+class SourceProblem:
+    """Why the newest desired set could not be made; the last good one stays desired (sources.md 1)."""
+
+    code: str
+    message: str
+    since: datetime
+    permanent: bool
+
+
+@dataclass
+class Desired:
+    """What one Revision of the Application wants: stamped manifests, their hashes, where they come from."""
+
+    catalogue: Catalogue
+    parts: DesiredSet = field(default_factory=DesiredSet)
+    manifests: tuple[Manifest, ...] = ()
+    digest: str = ""
+    revisions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    problem: SourceProblem | None = None
+    loaded: bool = False
+    mask_key: bytes = b""
+
+    @cached_property
+    def by_source(self) -> dict[str, Manifest]:
+        return index_desired(self.manifests)
+
+    @cached_property
+    def classes(self) -> dict[ResourceKey, Classified]:
+        return {key_of(manifest): classify(manifest) for manifest in self.manifests}
+
+    @cached_property
+    def by_key(self) -> dict[ResourceKey, Manifest]:
+        """Plain resources: what is kept in sync, compared and counted."""
+        return {
+            key_of(manifest): manifest
+            for manifest in self.manifests
+            if self.classes[key_of(manifest)].kind == "resource" and manifest["metadata"].get("name")
+        }
+
+    @property
+    def keys(self) -> set[ResourceKey]:
+        return set(self.by_key)
+
+    @cached_property
+    def hashes(self) -> dict[ResourceKey, str]:
+        return {key: desired_hash(manifest, self.mask_key) for key, manifest in self.by_key.items()}
+
+    @cached_property
+    def hooks_digest(self) -> str:
+        """Identity of the hook set: a commit that changes only a hook is seen by it (12 rule 8)."""
+        return hook_set_digest(self.manifests)
+
+
+class _Cache:
+    """Desired sets of this process by what they depend on; a bounded number, the oldest leaves."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._lock = most, threading.Lock()
+        self._held: OrderedDict[tuple[str, ...], Desired] = OrderedDict()
+
+    def get(self, key: tuple[str, ...]) -> Desired | None:
+        with self._lock:
+            if key in self._held:
+                self._held.move_to_end(key)
+            return self._held.get(key)
+
+    def put(self, key: tuple[str, ...], desired: Desired) -> None:
+        with self._lock:
+            self._held[key] = desired
+            while len(self._held) > self._most:
+                self._held.popitem(last=False)
+
+
+_cache = _Cache(256)
+
+
+def bring_up(frame: Frame, catalogue: Catalogue) -> Desired:
+    """The desired set at the newest known Revisions; after an error the last good one, with the reason."""
+    app = frame.app
+    states = list(app.source_states.select_related("repository__project").order_by("index"))
+    problem = None
+    with frame.stage("render"):
+        try:
+            _bring_sources(frame, states)
+        except SourceError as error:
+            problem = _problem(frame, states, error)
+        digest = _joined(frame, states) if problem is None else app.manifest_digest
+    if problem is None:
+        app.manifest_digest, app.revisions = digest, [state.revision for state in states]
+    desired = load(frame, digest, catalogue, tuple(app.revisions))
+    desired.problem = problem
+    return desired
+
+
+def load(frame: Frame, digest: str, catalogue: Catalogue, revisions: tuple[str, ...]) -> Desired:
+    """The desired set of a stored manifest set, stamped for this Application."""
+    app = frame.app
+    if not digest:
+        return Desired(catalogue)
+    key = (str(app.id), digest, app.destination_namespace, catalogue.discovery.digest)
+    held = _cache.get(key)
+    if held is None:
+        held = _assemble(frame, digest, catalogue.discovery)
+        _cache.put(key, held)
+    copy = Desired(
+        catalogue,
+        parts=held.parts,
+        manifests=held.manifests,
+        digest=digest,
+        revisions=revisions,
+        warnings=held.warnings,
+        loaded=held.loaded,
+        mask_key=held.mask_key,
+    )
+    # The derived views depend on the manifests alone: computed once per set, shared by every pass.
+    for name in ("by_source", "classes", "by_key", "hashes", "hooks_digest"):
+        copy.__dict__[name] = getattr(held, name)
+    return copy
+
+
+def _assemble(frame: Frame, digest: str, discovery: Discovery) -> Desired:
+    app = frame.app
+    kept = _fetch(digest)
+    if kept is None:
+        return Desired(Catalogue(discovery))
+
+    def namespaced(group: str, kind: str) -> bool | None:
+        info = discovery.find(group, kind)
+        return info.namespaced if info else None
+
+    origins = [f"source {origin.source}, {origin.file}" for origin in kept.origins]
+    parts = desired_set(
+        kept.objects, namespace=app.destination_namespace, namespaced=namespaced, origins=origins
+    )
+    stamped = tuple(
+        stamp(manifest, app.name, frame.hub_id, app.destination_namespace)
+        for manifest in (*parts.manifests.values(), *parts.generated)
+    )
+    return Desired(
+        Catalogue(discovery),
+        parts=parts,
+        manifests=stamped,
+        warnings=tuple(f"{warning.code}: {warning.message}" for warning in kept.warnings),
+        loaded=True,
+        mask_key=frame.mask_key,
+    )
+
+
+def _fetch(digest: str) -> ManifestSet | None:
+    """A stored manifest set; None when it is gone (pruned, or its key was lost)."""
+    row = StoredSet.objects.filter(digest=digest).first()
+    if row is None:
+        return None
+    data = bytes(row.data)
+    return unpack(fernet().decrypt(data) if row.encrypted else data)
+
+
+def _keep(found: ManifestSet) -> str:
+    """Store a manifest set under its digest; encrypted when a Secret is inside."""
+    if not StoredSet.objects.filter(digest=found.digest).update(used_at=timezone.now()):
+        data = pack(found)
+        row = StoredSet(
+            digest=found.digest,
+            data=fernet().encrypt(data) if found.holds_secret else data,
+            encrypted=found.holds_secret,
+            objects_count=len(found.objects),
+            warnings=[str(warning.message) for warning in found.warnings][:50],
+            used_at=timezone.now(),
+        )
+        StoredSet.objects.bulk_create([row], ignore_conflicts=True)
+    return found.digest
+
+
+def _bring_sources(frame: Frame, states: list[SourceState]) -> None:
+    """Render every source whose commit or settings are new. Raises SourceError of the first that fails."""
+    sources = parse_sources({"sources": frame.app.sources}, allow_file=settings.HUB_ALLOW_LOOPBACK)
+    if len(states) != len(sources):
+        raise SourceError("InvalidSource", "the sources changed; look again", permanent=False)
+    for state, entry in zip(states, sources, strict=True):
+        parameters = hashlib.sha256(canonical_json(frame.app.sources[state.index])).hexdigest()
+        _check_reachable(frame, state)
+        if state.wanted == state.revision and state.input_key and state.parameters == parameters:
+            continue
+        _render(frame, state, entry, parameters)
+
+
+def _check_reachable(frame: Frame, state: SourceState) -> None:
+    """The Repository that serves this source, polled at least once. Raises SourceError."""
+    url = str(frame.app.sources[state.index].get("repoURL", ""))
+    repository = state.repository
+    if repository is None:
+        raise SourceError(
+            "SourceNotPermitted",
+            f"repository {url} is not registered for project {frame.app.project.name}",
+            "register it, or ask an owner of the project",
+        )
+    if state.error_code:
+        raise SourceError(state.error_code, state.error_message)
+    if not state.wanted and repository.refs:
+        _resolve(state)
+    if repository.error_code:
+        raise SourceError(repository.error_code, repository.error_message, permanent=False)
+    if not state.wanted:
+        frame.result.poll.append(repository.id)
+        raise SourceError(
+            "RepositoryUnavailable", f"{repository.url} has not been listed yet", permanent=False
+        )
+
+
+def _resolve(state: SourceState) -> None:
+    """A new source of a Repository that was listed already: no request is needed to know its commit."""
+    assert state.repository is not None
+    found = source.obtain(
+        state.repository.access(),
+        [source.Wanted(state.target_revision)],
+        root=settings.HUB_MIRROR_DIR,
+        table=RefTable.from_json(state.repository.refs),
+    )
+    state.wanted = found.resolutions[0].sha
+    state.ref_name = (found.resolutions[0].ref or found.resolutions[0].name)[:255]
+
+
+def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) -> None:
+    """Render one source at its wanted commit and remember what was read. Raises SourceError."""
+    app = frame.app
+    assert state.repository is not None
+    ref = state.ref_name if state.ref_name.startswith("refs/") else ""
+    resolution = Resolution(state.wanted, name=state.ref_name, kind="ref" if ref else "commit", ref=ref)
+    try:
+        mirror = source.ensure(state.repository.access(), [resolution], root=settings.HUB_MIRROR_DIR)
+    except (source.RefMoved, source.MirrorCorrupt) as error:
+        frame.result.poll.append(state.repository.id)
+        raise SourceError(
+            "RepositoryUnavailable", f"the mirror is being renewed: {error}", permanent=False
+        ) from error
+    rendered = render.render(
+        mirror.tree(state.wanted),
+        entry,
+        application=render.ApplicationFacts(app.name, app.destination_namespace, app.project.name),
+        cluster=render.ClusterFacts(app.cluster.version),
+        options=render.RenderOptions(frame.mask_key),
+    )
+    state.manifest_digest = _keep(rendered.manifests)
+    state.revision, state.parameters = state.wanted, parameters
+    state.inputs, state.input_key = rendered.inputs.as_json(), rendered.inputs.key
+    state.observed_at = timezone.now()
+    state.error_code, state.error_message, state.error_since = "", "", None
+    state.save(
+        update_fields=[
+            "wanted",
+            "ref_name",
+            "revision",
+            "parameters",
+            "inputs",
+            "input_key",
+            "manifest_digest",
+            "observed_at",
+            "error_code",
+            "error_message",
+            "error_since",
+        ]
+    )
+
+
+def _joined(frame: Frame, states: list[SourceState]) -> str:
+    """One manifest set for all sources, in order; a single source is its own."""
+    if len(states) == 1:
+        return states[0].manifest_digest
+    sets = [found for state in states if (found := _fetch(state.manifest_digest)) is not None]
+    if len(sets) != len(states):
+        raise SourceError("RepositoryUnavailable", "a rendered source is no longer kept", permanent=False)
+    return _keep(join(sets, frame.mask_key))
+
+
+def _problem(frame: Frame, states: list[SourceState], error: SourceError) -> SourceProblem:
+    known = [state.error_since for state in states if state.error_since]
+    earlier = frame.memory.get("source_problem") or {}
+    since = min(known) if known else None
+    if since is None and earlier.get("code") == error.code:
+        since = datetime.fromisoformat(earlier["since"])
+    since = since or frame.now
+    frame.memory["source_problem"] = {"code": error.code, "since": since.isoformat()}
+    return SourceProblem(error.code, error.message, since, error.permanent)

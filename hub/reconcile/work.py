@@ -1,0 +1,117 @@
+"""One operation under way: its row, its plan, its progress, as values; how they are stored and read back."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from django.db import transaction
+from django.db.models import Exists
+
+from clusters.core.manifests import ResourceKey
+from clusters.core.plan import Progress, SyncPlan, results, wanted_keys
+from hub.models import Application, SyncOperation
+from hub.reconcile.frame import Frame
+from hub.reconcile.sourcing import Desired
+from hub.services import leases
+
+OPERATION_FIELDS = (
+    "phase",
+    "revisions",
+    "manifest_digest",
+    "plan",
+    "plan_digest",
+    "progress",
+    "results",
+    "message",
+    "wait",
+    "attempt",
+    "retry_at",
+    "started_at",
+    "finished_at",
+)
+
+
+@dataclass
+class Work:
+    """What a pass carries on. `plan` is None until the operation leaves the queue."""
+
+    operation: SyncOperation
+    plan: SyncPlan | None = None
+    progress: Progress | None = None
+    desired: Desired | None = None
+    wait_until: Any = None
+    ended: bool = False
+    writes: int = 0
+    changed: set[str] = field(default_factory=set)
+
+    def wanted(self) -> set[ResourceKey]:
+        """Keys whose live state the next decision needs."""
+        if self.plan is None or self.progress is None:
+            return set()
+        return set(wanted_keys(self.plan, self.progress))
+
+    def save_values(self) -> None:
+        """Plan and progress into the columns of the row."""
+        if self.plan is not None and self.operation.plan is None:
+            self.operation.plan = pack(self.plan.to_json())
+        if self.plan is not None and self.progress is not None:
+            self.operation.progress = pack(self.progress.to_json())
+            succeeded = self.operation.phase == SyncOperation.Phase.SUCCEEDED
+            self.operation.results = [
+                {
+                    "group": result.key.group,
+                    "kind": result.key.kind,
+                    "namespace": result.key.namespace,
+                    "name": result.key.name,
+                    "phase": result.phase,
+                    "wave": result.wave,
+                    "action": result.action,
+                    "code": result.code,
+                    "state": result.state,
+                    "message": result.message[:1000],
+                    "hook": result.hook,
+                }
+                for result in results(self.plan, self.progress, ended=succeeded)
+            ]
+
+
+def pack(value: Any) -> bytes:
+    return zlib.compress(orjson.dumps(value), 1)
+
+
+def unpack(data: bytes | memoryview) -> Any:
+    return orjson.loads(zlib.decompress(bytes(data)))
+
+
+def read(operation: SyncOperation) -> Work:
+    """The work as the last pass left it, whoever did that."""
+    work = Work(operation)
+    if operation.plan:
+        work.plan = SyncPlan.from_json(unpack(operation.plan))
+    if operation.progress:
+        work.progress = Progress.from_json(unpack(operation.progress))
+    return work
+
+
+def save(frame: Frame, work: Work) -> None:
+    """Progress before a Step is carried out, guarded by the fence."""
+    with transaction.atomic():
+        save_operation(frame, work)
+
+
+def save_operation(frame: Frame, work: Work) -> None:
+    """Insert a new operation, or update the columns a pass may change. Raises LeaseLost."""
+    operation = work.operation
+    if operation._state.adding:
+        if not Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).exists():
+            raise leases.LeaseLost(str(frame.app.id))
+        operation.save(force_insert=True)
+        return
+    mine = SyncOperation.objects.filter(
+        Exists(Application.objects.filter(id=frame.app.id, fence=frame.lease.fence)), id=operation.id
+    )
+    if not mine.update(**{name: getattr(operation, name) for name in OPERATION_FIELDS}):
+        raise leases.LeaseLost(str(frame.app.id))

@@ -1,0 +1,74 @@
+"""Reading PEM: does the key fit, do the dates hold, is the CA one; and what may be told of it (CL3, CL8)."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
+
+
+def _certificates(pem: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        return []
+
+
+def authority_errors(pem: str, now: datetime) -> list[str]:
+    """Why this bundle cannot vouch for a server. The values themselves are never part of a sentence."""
+    found = _certificates(pem)
+    if not found:
+        return ["is not a PEM certificate"]
+    errors = []
+    for certificate in found:
+        if certificate.not_valid_after_utc < now:
+            errors.append(f"ended on {certificate.not_valid_after_utc:%Y-%m-%d}")
+        try:
+            constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        except (x509.ExtensionNotFound, ValueError):
+            continue  # version 1 certificates and old appliances carry no flag
+        if not constraints.ca and certificate.issuer != certificate.subject:
+            errors.append("is not the certificate of a CA")
+    return errors
+
+
+def pair_errors(certificate_pem: str, key_pem: str, now: datetime) -> dict[str, list[str]]:
+    """Errors of a client certificate and its key, by field."""
+    found = _certificates(certificate_pem)
+    if not found:
+        return {"client_certificate_pem": ["is not a PEM certificate"]}
+    if found[0].not_valid_after_utc < now:
+        return {"client_certificate_pem": [f"ended on {found[0].not_valid_after_utc:%Y-%m-%d}"]}
+    if not key_pem:
+        return {"client_key_pem": ["is required with a client certificate"]}
+    try:
+        key = serialization.load_pem_private_key(key_pem.encode(), password=None)
+    except TypeError:
+        return {"client_key_pem": ["is encrypted: give the key without a pass phrase"]}
+    except ValueError:
+        return {"client_key_pem": ["is not a PEM private key"]}
+    if _public(key.public_key()) != _public(found[0].public_key()):
+        return {"client_key_pem": ["does not fit the certificate"]}
+    return {}
+
+
+def _public(key: Any) -> bytes:
+    raw: bytes = key.public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+    return raw
+
+
+def summary(pem: str) -> dict[str, str]:
+    """Subject and end of a certificate, for people."""
+    found = _certificates(pem)
+    if not found:
+        return {}
+    names = found[0].subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    return {
+        "subject": str(names[0].value) if names else "",
+        "expires_at": found[0].not_valid_after_utc.isoformat(),
+    }

@@ -1,0 +1,325 @@
+"""Clusters: register, change credentials, pause, remove. Credentials go in and never come out (access-and-api.md 5)."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import json
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Count
+from django.utils import timezone
+
+from clusters.core import kubeconfig
+from clusters.errors import KubeconfigRefused
+from clusters.models import Cluster
+from guard.addresses import AddressRefused, check_url
+from hub.core import specs
+from hub.errors import HubError
+from hub.models import Application, Project
+from hub.services import audit, certificates, events, looks
+from hub.services.actors import Actor
+from hub.services.applications import LEVEL_KNOWN, InvalidDocument
+
+CREDENTIALS = ("token", "client_key_pem", "client_certificate_pem", "proxy_url")
+_NAME = specs.APPLICATION_NAME
+DOCUMENT = specs.record(
+    {
+        "name": specs.text(253, pattern=_NAME, what="a DNS subdomain"),
+        "server": specs.text(500),
+        "project": specs.text(253),
+        "labels": specs.text_map,
+        "annotations": specs.text_map,
+        "kubeconfig": specs.text(256 * 1024),
+        "context": specs.text(253),
+        "token": specs.text(16384),
+        "client_certificate_pem": specs.text(65536),
+        "client_key_pem": specs.text(16384),
+        "ca_pem": specs.text(262144),
+        "tls_server_name": specs.text(253),
+        "insecure_skip_tls_verify": specs.flag,
+        "insecure_reason": specs.text(255),
+        "proxy_url": specs.text(1000),
+        "in_cluster": specs.flag,
+        "namespaces": specs.texts,
+        "cluster_resources": specs.flag,
+        "max_in_flight": specs.number,
+        "shard": specs.number,
+    },
+    required=("name",),
+)
+
+
+def document(cluster: Cluster) -> dict[str, Any]:
+    """What people may read of the settings: nothing secret is part of it."""
+    return {
+        "name": cluster.name,
+        "server": cluster.server,
+        "project": cluster.scope,
+        "labels": cluster.labels,
+        "annotations": cluster.annotations,
+        "ca_pem": cluster.ca_pem,
+        "tls_server_name": cluster.tls_server_name,
+        "insecure_skip_tls_verify": cluster.insecure_skip_tls_verify,
+        "insecure_reason": cluster.insecure_reason,
+        "in_cluster": cluster.in_cluster,
+        "namespaces": cluster.namespaces,
+        "cluster_resources": cluster.cluster_resources,
+        "max_in_flight": cluster.max_in_flight,
+        "shard": cluster.shard,
+    }
+
+
+def credential(cluster: Cluster) -> dict[str, Any]:
+    """Kind, subject, end and keyed fingerprint of the stored credential (CL8)."""
+    found: dict[str, Any] = {"kind": cluster.credential_kind}
+    secret = cluster.token.reveal() or cluster.client_key_pem.reveal()
+    if secret:
+        found["fingerprint"] = hmac.new(events.mask_key(), secret.encode(), hashlib.sha256).hexdigest()[:16]
+    if cluster.client_certificate_pem:
+        found |= certificates.summary(cluster.client_certificate_pem)
+    if cluster.token:
+        found |= _claims(secret)
+    return found
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Subject and end as the token itself says, where it is a JWT; nothing is trusted because of it."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return {}
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (ValueError, binascii.Error):
+        return {}
+    if not isinstance(claims, dict):
+        return {}
+    ends = claims.get("exp")
+    known = isinstance(ends, int) and 0 < ends < 2**33
+    return {
+        "subject": str(claims.get("sub", ""))[:253],
+        **({"expires_at": datetime.fromtimestamp(ends, UTC).isoformat()} if known else {}),
+    }
+
+
+def preview(text: str) -> dict[str, Any]:
+    """Contexts of a kubeconfig and why each could not be taken; nothing is stored, run, read or dialled (CL2)."""
+    return kubeconfig_preview(text)
+
+
+def read(actor: Actor, doc: Any, existing: Cluster | None = None) -> dict[str, Any]:
+    """A checked document as columns. Raises InvalidDocument or KubeconfigRefused."""
+    errors: specs.Errors = {}
+    if existing is not None and isinstance(doc, Mapping):
+        doc = {"name": existing.name, **doc}
+    values = dict(DOCUMENT(doc, "", errors))
+    if errors:
+        raise InvalidDocument(errors)
+    if text := values.pop("kubeconfig", ""):
+        values = values | _from_kubeconfig(text, values.pop("context", ""))
+    elif values.pop("context", ""):
+        errors["context"] = ["is only read together with kubeconfig"]
+    if existing is None and not values.get("server") and not values.get("in_cluster"):
+        errors["server"] = ["is required: the https address of the API server, or a kubeconfig"]
+    name = values.pop("project", None)
+    if name and not Project.objects.filter(name=name).exists():
+        errors["project"] = [f"project {name} does not exist"]
+    if name is not None:
+        values["scope"] = name
+    _check_connection(actor, values, existing, errors)
+    _check_numbers(values, errors)
+    if errors:
+        raise InvalidDocument(errors)
+    return values
+
+
+def _check_connection(
+    actor: Actor, values: Mapping[str, Any], existing: Cluster | None, errors: specs.Errors
+) -> None:
+    now = timezone.now()
+    if server := values.get("server"):
+        errors.update({"server": found} if (found := server_errors(server)) else {})
+    if values.get("proxy_url"):
+        errors["proxy_url"] = ["no proxies are allowed here"]
+    if values.get("ca_pem") and (found := certificates.authority_errors(values["ca_pem"], now)):
+        errors["ca_pem"] = found
+    if pem := values.get("client_certificate_pem"):
+        errors.update(certificates.pair_errors(pem, values.get("client_key_pem", ""), now))
+    elif values.get("client_key_pem"):
+        errors["client_certificate_pem"] = ["is required with a client key"]
+    if values.get("token") and values.get("client_key_pem"):
+        errors["token"] = ["give a token or a client certificate, not both"]
+    if values.get("insecure_skip_tls_verify"):
+        reason = values.get("insecure_reason") or (existing.insecure_reason if existing else "")
+        if not actor.is_admin or not reason:
+            errors["insecure_skip_tls_verify"] = ["needs a platform administrator and insecure_reason (CL7)"]
+    if values.get("in_cluster") and not (actor.is_admin and settings.HUB_IN_CLUSTER):
+        errors["in_cluster"] = ["needs HUB_IN_CLUSTER=true and a platform administrator (CL6)"]
+
+
+def _check_numbers(values: Mapping[str, Any], errors: specs.Errors) -> None:
+    if not 1 <= values.get("max_in_flight", 16) <= 256:
+        errors["max_in_flight"] = ["must be from 1 to 256"]
+    if not 0 <= values.get("shard", 0) < settings.HUB_SHARDS:
+        errors["shard"] = [f"must be below HUB_SHARDS ({settings.HUB_SHARDS})"]
+
+
+def server_errors(server: str) -> list[str]:
+    """Why this address of an API server is refused (CL3): https, plain, and a host that may be dialled (E9)."""
+    try:
+        parts = urlsplit(server)
+        port = parts.port
+    except ValueError:
+        return ["is not an address"]
+    loopback = settings.HUB_ALLOW_LOOPBACK and parts.hostname in {"127.0.0.1", "localhost", "::1"}
+    if parts.scheme != "https" and not (loopback and parts.scheme == "http"):
+        return ["must be an https address"]
+    if not parts.hostname or port == 0:
+        return ["names no host"]
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        return ["must have no user info, query or fragment"]
+    try:
+        check_url(
+            server,
+            allow_loopback=settings.HUB_ALLOW_LOOPBACK,
+            private_networks=settings.HUB_PRIVATE_NETWORKS,
+        )
+    except AddressRefused as error:
+        return [f"cannot be used: {error}"]
+    return []
+
+
+@transaction.atomic
+def register(actor: Actor, doc: Any) -> Cluster:
+    """Store a new Cluster, due for its first probe; the caller nudges it after commit."""
+    values = read(actor, doc)
+    _unique_server(values.get("server", ""), values.get("scope", ""))
+    values.setdefault("shard", emptiest_shard())
+    cluster = Cluster(next_probe_at=timezone.now())
+    for column, value in values.items():
+        setattr(cluster, column, value)
+    try:
+        with transaction.atomic():
+            cluster.save(force_insert=True)
+    except IntegrityError:
+        raise HubError(
+            "name_not_available", f"the name {cluster.name} is not available", "choose another name", status=409
+        ) from None
+    _audit(actor, "create", cluster, after=document(cluster) | _given(values))
+    return cluster
+
+
+@transaction.atomic
+def update(actor: Actor, cluster: Cluster, doc: Any, *, expected_generation: int | None = None) -> Cluster:
+    """Change settings or credentials; an absent or empty credential keeps the stored one."""
+    values = read(actor, doc, existing=cluster)
+    if values.pop("name") != cluster.name:
+        raise InvalidDocument({"name": ["a cluster is never renamed"]})
+    before = document(cluster)
+    locked = Cluster.objects.select_for_update().get(id=cluster.id)
+    if expected_generation is not None and locked.generation != expected_generation:
+        raise HubError("stale", f"{cluster.name} was changed meanwhile", "read it again and repeat", status=412)
+    if "server" in values or "scope" in values:
+        _unique_server(values.get("server", locked.server), values.get("scope", locked.scope), locked.id)
+    _forget_the_other_kind(values)
+    for column, value in values.items():
+        if column not in CREDENTIALS or value or column in values.get("_cleared", ()):
+            setattr(locked, column, value)
+    locked.generation += 1
+    locked.next_probe_at = timezone.now()
+    locked.save()
+    _audit(actor, "update", locked, before=before, after=document(locked) | _given(values))
+    return locked
+
+
+def _forget_the_other_kind(values: dict[str, Any]) -> None:
+    """A new token replaces a client certificate and the other way round."""
+    other = ("client_certificate_pem", "client_key_pem") if values.get("token") else ("token",)
+    if values.get("token") or values.get("client_key_pem"):
+        values["_cleared"] = other
+        for column in other:
+            values[column] = ""
+
+
+@transaction.atomic
+def set_paused(actor: Actor, cluster: Cluster, paused: bool) -> Cluster:
+    """Pause is skip-reconcile for all its Applications; what is known stays readable (CL12)."""
+    state = Cluster.State.PAUSED if paused else Cluster.State.UNKNOWN
+    Cluster.objects.filter(id=cluster.id).update(paused=paused, state=state, next_probe_at=timezone.now())
+    cluster.refresh_from_db()
+    _audit(actor, "pause" if paused else "resume", cluster)
+    if not paused:
+        looks.ask(applications_of(cluster), level=LEVEL_KNOWN)
+    return cluster
+
+
+@transaction.atomic
+def delete(actor: Actor, cluster: Cluster) -> None:
+    """Remove a Cluster without Applications. Raises HubError `in_use` with their names (CL12)."""
+    used = Application.objects.filter(cluster=cluster)
+    if count := used.count():
+        names = ", ".join(used.values_list("name", flat=True)[:20])
+        raise HubError(
+            "in_use", f"{count} applications use {cluster.name}: {names}", "move, detach or cascade them first", status=409
+        )
+    _audit(actor, "delete", cluster)
+    cluster.delete()
+
+
+@transaction.atomic
+def probe_now(actor: Actor, cluster: Cluster) -> None:
+    """Make a Cluster due for a probe; the probe itself is a task."""
+    Cluster.objects.filter(id=cluster.id).update(next_probe_at=timezone.now())
+    _audit(actor, "probe", cluster)
+
+
+def applications_of(cluster: Cluster) -> list[uuid.UUID]:
+    return list(Application.objects.filter(cluster=cluster).values_list("id", flat=True))
+
+
+def emptiest_shard() -> int:
+    """The shard with the fewest objects, then the fewest Clusters (CL13)."""
+    rows = Cluster.objects.values_list("shard").annotate(
+        objects_count=Count("applications__resources"), clusters=Count("id", distinct=True)
+    )
+    load = {shard: (objects, clusters) for shard, objects, clusters in rows.order_by()}
+    return min(range(settings.HUB_SHARDS), key=lambda number: (*load.get(number, (0, 0)), number))
+
+
+def _unique_server(server: str, scope: str, but: uuid.UUID | None = None) -> None:
+    """One record per address and Project, or outside of Projects (CL3)."""
+    same = Cluster.objects.filter(server=server, scope=scope).exclude(id=but)
+    if server and (other := same.values_list("name", flat=True).first()):
+        raise HubError("server_taken", f"{other} has this address already", "change that one", status=409)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """For the audit: which credentials were given; `audit.masked` hides the values."""
+    return {column: "given" for column in CREDENTIALS if values.get(column)}
+
+
+def _audit(
+    actor: Actor,
+    action: str,
+    cluster: Cluster,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+) -> None:
+    audit.record(
+        actor,
+        action,
+        resource="cluster",
+        name=cluster.name,
+        project=cluster.scope,
+        before=before,
+        after=after,
+        level=3,
+    )
