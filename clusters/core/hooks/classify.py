@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -55,12 +54,14 @@ class Classified:
     warnings: tuple[str, ...] = ()
 
 
-def annotations_of(obj: Mapping[str, object] | None) -> dict[str, str]:
-    """The annotations of any object as texts; whatever is malformed is left out."""
-    metadata = obj.get("metadata") if isinstance(obj, Mapping) else None
-    found = metadata.get("annotations") if isinstance(metadata, Mapping) else None
-    if not isinstance(found, Mapping):
+def annotations_of(obj: object) -> dict[str, str]:
+    """The annotations of any object as texts, to read only; whatever is malformed is left out."""
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    found = metadata.get("annotations") if isinstance(metadata, dict) else None
+    if not isinstance(found, dict):
         return {}
+    if all(type(name) is str and type(value) is str for name, value in found.items()):
+        return found
     return {str(k): str(v) for k, v in found.items() if isinstance(v, str | int) and not isinstance(v, bool)}
 
 
@@ -69,9 +70,14 @@ def words(text: str | None) -> list[str]:
     return [word for part in (text or "").split(",") if (word := part.strip())]
 
 
-def read_wave(obj: Mapping[str, object] | None) -> tuple[int, tuple[str, ...]]:
+def read_wave(obj: object) -> tuple[int, tuple[str, ...]]:
     """The wave of an object and the warnings about texts that are no integers (2.2)."""
-    annotations = annotations_of(obj)
+    return _wave(annotations_of(obj))
+
+
+def _wave(annotations: dict[str, str]) -> tuple[int, tuple[str, ...]]:
+    if not annotations:
+        return 0, ()
     warnings: list[str] = []
     for name in (ARGOCD_WAVE, HELM_WEIGHT):
         text = annotations.get(name)
@@ -86,7 +92,7 @@ def read_wave(obj: Mapping[str, object] | None) -> tuple[int, tuple[str, ...]]:
 def classify(obj: Manifest) -> Classified:
     """The class of one manifest by its own annotations. Total: any text gives an answer."""
     annotations = annotations_of(obj)
-    wave, warnings = read_wave(obj)
+    wave, warnings = _wave(annotations)
     argocd = words(annotations.get(ARGOCD_HOOK))
     if argocd and set(argocd) == {"Skip"}:
         return Classified("skip", wave=wave, warnings=warnings)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+from clusters.core.manifests import Manifest
 from clusters.core.plan.actions import delete_action, strip_action
 from clusters.core.plan.batch import run_batch
 from clusters.core.plan.model import Task
 from clusters.core.plan.observed import Situation
-from clusters.core.plan.settle import namespace_terminating
+from clusters.core.plan.settle import namespace_terminating, uid_of
 from clusters.core.plan.steps import Action, Done, Failed, Step, Verdict, Wait
 from clusters.core.plan.waits import wait_for_running
 
@@ -20,13 +21,19 @@ def hooks_of(situation: Situation) -> list[Task]:
     return [task for task in situation.plan.tasks if task.action == "run_hook"]
 
 
+def own(situation: Situation, task: Task) -> Manifest | None:
+    """The live object of this very run; a hook of two phases has the same key twice, but not the same object."""
+    live = situation.live(task)
+    return live if live is not None and uid_of(live) == situation.of(task).uid else None
+
+
 def strip_step(situation: Situation, tasks: Sequence[Task]) -> Step | None:
     """Completed hooks whose outcome is stored lose their finalizer; what is gone or bare needs nothing."""
     actions = [
         action
         for task in tasks
         if task.ends and situation.of(task).done and not situation.of(task).stripped
-        if (action := strip_action(task, situation.live(task)))
+        if (action := strip_action(task, own(situation, task)))
     ]
     if not actions:
         return None
@@ -48,7 +55,7 @@ def release_in_dying_namespaces(situation: Situation) -> Step | None:
 
 def remove_hooks(situation: Situation, tasks: Sequence[Task], reason: str) -> Step | None:
     """Frees and deletes hook objects that were not cleaned yet and exist."""
-    found = [t for t in tasks if not situation.of(t).cleaned and situation.live(t) is not None]
+    found = [t for t in tasks if not situation.of(t).cleaned and own(situation, t) is not None]
     if not found:
         return None
     strips = [a for t in found if (a := strip_action(t, situation.live(t)))]
@@ -141,9 +148,9 @@ def terminate(situation: Situation, reason: str) -> Verdict:
     deletes: list[Action] = []
     unread = False
     for task in hooks_of(situation):
-        held, live = situation.of(task), situation.live(task)
+        held, live = situation.of(task), own(situation, task)
         running = held.state == "Running"
-        unread = unread or (running and live is None and not situation.absent(task.key))
+        unread = unread or (running and task.key not in situation.observed.live)
         if held.state == "pending" or held.cleaned or live is None:
             continue
         strip = strip_action(task, live) if not held.stripped else None

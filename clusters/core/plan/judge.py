@@ -24,7 +24,9 @@ def observe(plan: SyncPlan, progress: Progress, observed: Observed, now: datetim
     situation = Situation(plan, progress, observed, now)
     changed = _look(situation, _open_tasks(situation))
     if changed:
-        progress = replace(progress.with_tasks(changed), last_change=situation.clock)
+        moved = any(_moved(progress.tasks.get(name), after) for name, after in changed.items())
+        last = situation.clock if moved else progress.last_change
+        progress = replace(progress.with_tasks(changed), last_change=last)
     while plan.tasks and not plan.dry_run:
         situation = Situation(plan, progress, observed, now)
         batch = situation.current
@@ -37,6 +39,15 @@ def observe(plan: SyncPlan, progress: Progress, observed: Observed, now: datetim
         situation = Situation(plan, progress, observed, now)
         progress = progress.with_tasks(_look(situation, [plan.by_id[name] for name in started]))
     return progress
+
+
+def _moved(before: TaskProgress | None, after: TaskProgress) -> bool:
+    """Whether the object itself changed, and not only what we say about it (StallAfter, 3.12)."""
+    return before is None or (before.state, before.stage, before.seen_version) != (
+        after.state,
+        after.stage,
+        after.seen_version,
+    )
 
 
 def unconfirmed(situation: Situation, batch: Batch) -> list[Task]:
@@ -150,7 +161,7 @@ def _pending(situation: Situation, task: Task, held: TaskProgress) -> TaskProgre
         return held
     if held.stage == "refused" and task.key in situation.observed.live:
         return _refused(task, held, live)
-    if not held.known_absent and live is not None:
+    if live is not None and (not held.known_absent or uid_of(live) != task.live_uid):
         return _appeared(situation, task, held, live)
     return held
 

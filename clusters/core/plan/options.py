@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
 from typing import Any, Literal
 
 from clusters.core.durations import parse_duration
@@ -131,6 +132,7 @@ _TABLE: dict[str, tuple[str, Callable[[str], Any], bool, bool]] = {
     "DeleteTimeout": ("delete_timeout", parse_duration, True, False),
     "StallAfter": ("stall_after", parse_duration, True, False),
 }
+_READ = frozenset({SYNC_OPTIONS, RESOURCE_POLICY, ON_IMMUTABLE})
 _RESOURCE_FIELDS = frozenset(f.name for f in fields(ResourceOptions))
 
 
@@ -171,6 +173,12 @@ def parse_sync_options(options: object) -> tuple[SyncOptions, tuple[str, ...]]:
     return SyncOptions(**found), tuple(warnings)
 
 
+@lru_cache(maxsize=64)
+def _base(app: SyncOptions) -> ResourceOptions:
+    """What holds for objects that say nothing themselves."""
+    return ResourceOptions(**{name: getattr(app, name) for name in _RESOURCE_FIELDS if hasattr(app, name)})
+
+
 def resource_options(
     app: SyncOptions, target: Manifest | None, live: Manifest | None = None
 ) -> tuple[ResourceOptions, tuple[str, ...]]:
@@ -180,14 +188,16 @@ def resource_options(
     """
     subject = target if target is not None else live
     own = annotations_of(subject)
-    values: dict[str, Any] = {name: getattr(app, name) for name in _RESOURCE_FIELDS if hasattr(app, name)}
+    text = annotations_of(live).get(SYNC_OPTIONS) if target is not None else None
+    if text is None and _READ.isdisjoint(own):
+        return _base(app), ()
+    values: dict[str, Any] = {name: getattr(_base(app), name) for name in _RESOURCE_FIELDS}
     found: dict[str, Any] = {}
     warnings: list[str] = []
     if SYNC_OPTIONS in own:
         found, warnings = _read(words(own[SYNC_OPTIONS]), on_resource=True)
-    if target is not None and live is not None:
-        text = annotations_of(live).get(SYNC_OPTIONS)
-        theirs = _read(words(text), on_resource=True)[0] if text else {}
+    if text:
+        theirs = _read(words(text), on_resource=True)[0]
         for name in ("replace", "force"):
             if name in theirs:
                 found.setdefault(name, theirs[name])

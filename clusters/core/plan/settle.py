@@ -6,10 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 from clusters.core.durations import say_duration
+from clusters.core.health import Health
 from clusters.core.manifests import Manifest, ResourceKey
 from clusters.core.plan.model import Task
 from clusters.core.plan.observed import Situation
 from clusters.core.plan.progress import TaskProgress
+
+
+def _would_end(task: Task, health: Health | None) -> bool:
+    """Whether this health, once believed, ends the task; anything else keeps it Running and needs no settling."""
+    if health is None:
+        return True
+    return health.status in ("Healthy", "Degraded") or (task.hook and health.status == "Unknown")
 
 
 def failed(held: TaskProgress, message: str, **more: Any) -> TaskProgress:
@@ -56,6 +64,8 @@ def settles_at(situation: Situation, task: Task) -> float | None:
     if live is None or stale(held, live):
         return None
     health = situation.observed.health(live, task.hook)
+    if not _would_end(task, health):
+        return None
     due = unsettled(situation, task, held, live, health is not None)
     if due is not None:
         return None if due == float("inf") else due
@@ -76,7 +86,8 @@ def by_health(situation: Situation, task: Task, held: TaskProgress) -> TaskProgr
     if live is None or stale(held, live):
         return held
     health = situation.observed.health(live, task.hook)
-    if unsettled(situation, task, held, live, health is not None) is not None:
+    early = unsettled(situation, task, held, live, health is not None) is not None
+    if early and _would_end(task, health):
         return held
     if health is None:
         return replace(held, state="Succeeded", health="", degraded_since=None)

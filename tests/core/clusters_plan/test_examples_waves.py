@@ -21,7 +21,13 @@ API = ResourceKey("apps", "Deployment", "shop", "api")
 
 def crd(wave=None, group="example.com", kind="Widget"):
     spec = {"group": group, "names": {"kind": kind}}
-    return obj("CustomResourceDefinition", f"{kind.lower()}s.{group}", group="apiextensions.k8s.io", wave=wave, spec=spec)
+    return obj(
+        "CustomResourceDefinition",
+        f"{kind.lower()}s.{group}",
+        group="apiextensions.k8s.io",
+        wave=wave,
+        spec=spec,
+    )
 
 
 def test_e01_single_wave_is_done_after_apply():
@@ -89,7 +95,10 @@ def test_e05_same_wave_orders_by_kind_then_name():
 def test_e06_namespace_bubbles_to_hook():
     world = World()
     run = Run(world, [obj("Namespace", "x", wave=3), hook("j", "PreSync", namespace="x")])
-    assert [(t.phase, t.wave, t.key.kind) for t in run.plan.tasks] == [("PreSync", 0, "Namespace"), ("PreSync", 0, "Job")]
+    assert [(t.phase, t.wave, t.key.kind) for t in run.plan.tasks] == [
+        ("PreSync", 0, "Namespace"),
+        ("PreSync", 0, "Job"),
+    ]
 
 
 def test_e07_crd_bubbles_to_instance():
@@ -188,7 +197,11 @@ def test_managed_namespace_metadata_is_applied_by_its_own_manager():
     world = World()
     more = {"labels": {"team": "a"}}
     run = Run(
-        world, [config("c")], "CreateNamespace=true", namespace_metadata=more, namespace_manager="gitops-hub-ns-7"
+        world,
+        [config("c")],
+        "CreateNamespace=true",
+        namespace_metadata=more,
+        namespace_manager="gitops-hub-ns-7",
     )
     assert isinstance(run.walk(), Done)
     assert run.steps == ["create_namespace", "apply"]

@@ -65,10 +65,15 @@ def kinds(*, without: Iterable[tuple[str, str]] = ()) -> dict[tuple[str, str], K
     return found
 
 
-def obj(kind: str, name: str, *, group: str = "", namespace: str = "shop", wave: Any = None, **more: Any) -> Manifest:
-    group = group or {"Deployment": "apps", "Job": "batch", "Ingress": "networking.k8s.io", "Widget": "example.com"}.get(
-        kind, ""
-    )
+def obj(
+    kind: str, name: str, *, group: str = "", namespace: str = "shop", wave: Any = None, **more: Any
+) -> Manifest:
+    group = group or {
+        "Deployment": "apps",
+        "Job": "batch",
+        "Ingress": "networking.k8s.io",
+        "Widget": "example.com",
+    }.get(kind, "")
     annotations = dict(more.pop("annotations", {}))
     if wave is not None:
         annotations[WAVE] = str(wave)
@@ -101,6 +106,7 @@ class World:
         self.now = START
         self.version = 0
         self.log: list[tuple[str, str]] = []
+        self.created: list[str] = []
         self.refusals: dict[tuple[str, ResourceKey], tuple[str, str, bool]] = {}
         self.discovery = Discovery(kinds())
         self.on_apply: Callable[[Manifest], None] = lambda _obj: None
@@ -136,7 +142,12 @@ class World:
     def ready(self, name: str, namespace: str = "shop") -> None:
         key = ResourceKey("apps", "Deployment", namespace, name)
         generation = self.objects[key]["metadata"]["generation"]
-        status = {"replicas": 1, "updatedReplicas": 1, "availableReplicas": 1, "observedGeneration": generation}
+        status = {
+            "replicas": 1,
+            "updatedReplicas": 1,
+            "availableReplicas": 1,
+            "observedGeneration": generation,
+        }
         self.touch(key, status={**status, "readyReplicas": 1})
 
     def degrade(self, name: str) -> None:
@@ -156,7 +167,9 @@ class World:
     def wait(self, seconds: float) -> None:
         self.now += timedelta(seconds=seconds)
 
-    def refuse(self, verb: str, key: ResourceKey, code: str = "forbidden", message: str = "denied", permanent=True):
+    def refuse(
+        self, verb: str, key: ResourceKey, code: str = "forbidden", message: str = "denied", permanent=True
+    ):
         self.refusals[verb, key] = (code, message, permanent)
 
     # -- the API
@@ -185,6 +198,7 @@ class World:
         if live is not None:
             return Outcome(action, False, code="already_exists", message="exists", permanent=True)
         self._store(action.key, copy.deepcopy(action.body))
+        self.created.append(str(action.key))
         self.on_apply(self.objects[action.key])
         return Outcome(action, True, copy.deepcopy(self.objects[action.key]))
 
@@ -192,7 +206,9 @@ class World:
         if live is None:
             return self._create_(action, live)
         if not action.force:
-            return Outcome(action, False, code="conflict", message="conflict with another manager", permanent=True)
+            return Outcome(
+                action, False, code="conflict", message="conflict with another manager", permanent=True
+            )
         return self._update(action, live)
 
     def _replace_(self, action: Action, live: Manifest | None) -> Outcome:
@@ -208,7 +224,9 @@ class World:
         after["metadata"] = {**kept, **copy.deepcopy(action.body["metadata"])}
         same = after == live
         if not same:
-            if {k: v for k, v in after.items() if k != "metadata"} != {k: v for k, v in live.items() if k != "metadata"}:
+            if {k: v for k, v in after.items() if k != "metadata"} != {
+                k: v for k, v in live.items() if k != "metadata"
+            }:
                 after["metadata"]["generation"] = live["metadata"]["generation"] + 1
             self._store(action.key, after)
             self.on_apply(self.objects[action.key])
@@ -318,7 +336,9 @@ class Run:
         self.progress = self.progress.next_attempt(self.world.now)
 
     def look(self) -> Observed:
-        live = {key: copy.deepcopy(self.world.objects.get(key)) for key in wanted_keys(self.plan, self.progress)}
+        live = {
+            key: copy.deepcopy(self.world.objects.get(key)) for key in wanted_keys(self.plan, self.progress)
+        }
         values: dict[str, Any] = {
             "desired": index_desired(self.desired),
             "live": live,
