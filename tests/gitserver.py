@@ -2,20 +2,40 @@
 
     repo = make_repo(tmp_path)
     sha = commit(repo, {"web/svc.yaml": "...", "gone.yaml": None, "link": Link("web/svc.yaml")})
-    with https_server(tmp_path, username="alice", password="pw") as server:
-        server.url(repo), server.ca_pem
+    with https_server(tmp_path) as server:                       # or: ssh_server(tmp_path / "ssh")
+        server.require(username="alice", password="pw")
+        server.fault = Fault(429, {"Retry-After": "120"})
 
 `file_access(repo)` and `server.access(repo)` make the RepositoryAccess the gate takes.
 """
 
 from __future__ import annotations
 
+import base64
+import getpass
+import hashlib
+import http.server
+import ipaddress
 import os
+import shutil
+import socket
+import ssl
 import subprocess
-from collections.abc import Mapping
-from dataclasses import dataclass
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
 
 from hub.core.sources import RepositoryAccess
 
@@ -157,3 +177,295 @@ def file_access(repo: Path, **changes: Any) -> RepositoryAccess:
         "allow_loopback": True,
     }
     return RepositoryAccess(**(fields | changes))
+
+
+# HTTPS: `git http-backend` behind a small TLS server
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    """One request: judged by the server's rules, then handed to `git http-backend` as CGI."""
+
+    protocol_version = "HTTP/1.1"
+    server: HttpsServer
+
+    def do_GET(self) -> None:
+        self._serve(b"")
+
+    def do_POST(self) -> None:
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = b"".join(iter(self._chunk, b""))
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self._serve(body)
+
+    def _chunk(self) -> bytes:
+        size = int(self.rfile.readline(), 16)
+        data = self.rfile.read(size)
+        self.rfile.readline()
+        return data
+
+    def _serve(self, body: bytes) -> None:
+        self.server.seen.append((self.command, self.path, dict(self.headers)))
+        fault = self.server.fault
+        if fault is not None:
+            self._answer(fault.status, fault.headers, b"no")
+        elif not self._allowed():
+            self._answer(401, {"WWW-Authenticate": 'Basic realm="git"'}, b"")
+        else:
+            self._backend(body)
+
+    def _allowed(self) -> bool:
+        given = self.headers.get("Authorization", "")
+        return not self.server.accepted or given in self.server.accepted
+
+    def _backend(self, body: bytes) -> None:
+        path, _, query = self.path.partition("?")
+        env = _ENV | {
+            "GIT_PROJECT_ROOT": str(self.server.folder),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "REQUEST_METHOD": self.command,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        done = subprocess.run(
+            ["git", "http-backend"], input=body, env=env, capture_output=True, check=False, timeout=60
+        )
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        fields = dict(line.split(": ", 1) for line in head.decode("latin-1").split("\r\n") if ": " in line)
+        status = int(fields.pop("Status", "200").split()[0])
+        self._answer(status, fields, content)
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Tests read `server.seen` instead."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What the server answers to everything while it is set."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class HttpsServer(http.server.ThreadingHTTPServer):
+    """Serves the repositories of one folder on a free port of 127.0.0.1, with a certificate of its own CA."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path, ca_pem: str, context: ssl.SSLContext) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.folder = folder
+        self.ca_pem = ca_pem
+        self.accepted: set[str] = set()
+        self.fault: Fault | None = None
+        self.seen: list[tuple[str, str, dict[str, str]]] = []
+        self._context = context
+
+    def finish_request(self, request: Any, client_address: Any) -> None:
+        try:
+            with self._context.wrap_socket(request, server_side=True) as secure:
+                super().finish_request(secure, client_address)
+        except OSError:
+            return  # a client that does not trust us, or went away
+
+    def url(self, repo: Path) -> str:
+        return f"https://localhost:{self.server_address[1]}/{repo.name}"
+
+    def access(self, repo: Path, **changes: Any) -> RepositoryAccess:
+        fields: dict[str, Any] = {
+            "id": repo.stem,
+            "url": self.url(repo),
+            "tls_ca": self.ca_pem,
+            "allow_loopback": True,
+        }
+        return RepositoryAccess(**(fields | changes))
+
+    def require(self, *, username: str = "", password: str = "", bearer: str = "") -> None:
+        """From now on only this credential is let in."""
+        if bearer:
+            self.accepted.add(f"Bearer {bearer}")
+        else:
+            self.accepted.add("Basic " + base64.b64encode(f"{username}:{password}".encode()).decode())
+
+
+@contextmanager
+def https_server(folder: Path) -> Iterator[HttpsServer]:
+    """Serve the repositories below `folder` over HTTPS until the block ends."""
+    ca_pem, certificate, key = certificates()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.TemporaryDirectory() as place:
+        chain, private = Path(place) / "chain.pem", Path(place) / "key.pem"
+        chain.write_text(certificate)
+        private.write_text(key)
+        context.load_cert_chain(chain, private)
+    server = HttpsServer(folder, ca_pem, context)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+@cache
+def certificates() -> tuple[str, str, str]:
+    """(CA, certificate for localhost and 127.0.0.1, key), as PEM; made once per process."""
+    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+    ca = _certificate("test CA", ca_key.public_key(), "test CA", ca_key, is_ca=True)
+    leaf = _certificate("localhost", key.public_key(), "test CA", ca_key, is_ca=False)
+    pem = serialization.Encoding.PEM
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return ca.public_bytes(pem).decode(), leaf.public_bytes(pem).decode(), private.decode()
+
+
+def _certificate(
+    name: str,
+    public: ec.EllipticCurvePublicKey,
+    issuer: str,
+    signer: ec.EllipticCurvePrivateKey,
+    *,
+    is_ca: bool,
+) -> x509.Certificate:
+    names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+    now = datetime.now(UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+        .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=30))
+        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+
+
+# SSH: a real sshd of the current user on a free port
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin:/usr/bin")
+
+
+@dataclass
+class SshServer:
+    """A running sshd. `known_hosts` is what a Repository record would hold, `client_key` what it lets in."""
+
+    port: int
+    folder: Path
+    client_key: str
+    known_hosts: str
+    host_key_fingerprint: str
+    user: str
+    log: Path
+
+    def url(self, repo: Path) -> str:
+        return f"ssh://{self.user}@127.0.0.1:{self.port}{repo}"
+
+    def access(self, repo: Path, **changes: Any) -> RepositoryAccess:
+        fields: dict[str, Any] = {
+            "id": repo.stem,
+            "url": self.url(repo),
+            "ssh_private_key": self.client_key,
+            "known_hosts": self.known_hosts,
+            "allow_loopback": True,
+        }
+        return RepositoryAccess(**(fields | changes))
+
+
+@contextmanager
+def ssh_server(folder: Path) -> Iterator[SshServer]:
+    """Run sshd until the block ends; it lets in one key and runs Git only."""
+    assert SSHD, "sshd is not installed"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _ssh_key(folder / "host")
+    client_key = _ssh_key(folder / "client")
+    (folder / "authorized").write_text((folder / "client.pub").read_text())
+    port = _free_port()
+    settings = {
+        "Port": port,
+        "ListenAddress": "127.0.0.1",
+        "HostKey": folder / "host",
+        "PidFile": folder / "pid",
+        "AuthorizedKeysFile": folder / "authorized",
+        "StrictModes": "no",
+        "UsePAM": "no",
+        "PasswordAuthentication": "no",
+        "PermitRootLogin": "prohibit-password",
+        "AllowAgentForwarding": "no",
+        "AllowTcpForwarding": "no",
+        "LogLevel": "VERBOSE",
+    }
+    (folder / "config").write_text("".join(f"{name} {value}\n" for name, value in settings.items()))
+    if os.getuid() == 0:
+        Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)  # sshd refuses to start without its folder
+    log = folder / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(SSHD), "-D", "-e", "-f", str(folder / "config")], stdout=output, stderr=output
+        )
+    try:
+        _wait_for_port(port, process, log)
+        public = (folder / "host.pub").read_text().split()
+        digest = hashlib.sha256(base64.b64decode(public[1])).digest()
+        yield SshServer(
+            port=port,
+            folder=folder,
+            client_key=client_key,
+            known_hosts=f"[127.0.0.1]:{port} {public[0]} {public[1]}\n",
+            host_key_fingerprint="SHA256:" + base64.b64encode(digest).decode().rstrip("="),
+            user=getpass.getuser(),
+            log=log,
+        )
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _ssh_key(path: Path) -> str:
+    key = ed25519.Ed25519PrivateKey.generate()
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    ).decode()
+    public = (
+        key.public_key()
+        .public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+        .decode()
+    )
+    path.touch(mode=0o600)
+    path.write_text(private)
+    path.with_suffix(".pub").write_text(public + "\n")
+    return private
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise AssertionError(f"sshd ended: {log.read_text()}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"sshd did not start: {log.read_text()}")

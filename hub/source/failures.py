@@ -48,9 +48,9 @@ _GONE = re.compile(
     r"repository .* not found|does not appear to be a git repository|returned error: 404", re.IGNORECASE
 )
 _NETWORK = (
-    ("connection refused", r"Connection refused"),
     ("the host cannot be resolved", r"Could not resolve|Name or service not known"),
-    ("no answer in time", r"timed out|Operation too slow|Connection timed out"),
+    ("no answer in time", r"timed out|Operation too slow"),
+    ("connection refused", r"Connection refused|Couldn't connect|Failed to connect"),
     ("the server's certificate is not trusted", r"certificate|SSL|TLS"),
     (
         "the connection broke off",
