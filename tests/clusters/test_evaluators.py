@@ -89,7 +89,34 @@ def test_f18_a_failing_script_makes_the_object_unknown(lua: LuaHealth, script: s
 
 @pytest.mark.parametrize(
     "name",
-    ["io", "package", "debug", "require", "dofile", "loadfile", "load", "loadstring", "module", "python", "newproxy", "collectgarbage", "print", "getfenv", "setfenv", "coroutine", "os.execute", "os.exit", "os.getenv", "os.remove", "os.rename", "os.tmpname", "os.setlocale", "string.dump", "_G.io", "_G.os.execute"],
+    [
+        "io",
+        "package",
+        "debug",
+        "require",
+        "dofile",
+        "loadfile",
+        "load",
+        "loadstring",
+        "module",
+        "python",
+        "newproxy",
+        "collectgarbage",
+        "print",
+        "getfenv",
+        "setfenv",
+        "coroutine",
+        "os.execute",
+        "os.exit",
+        "os.getenv",
+        "os.remove",
+        "os.rename",
+        "os.tmpname",
+        "os.setlocale",
+        "string.dump",
+        "_G.io",
+        "_G.os.execute",
+    ],
 )
 def test_f17_lua_has_no_door_to_the_outside(lua: LuaHealth, name: str) -> None:
     health = lua.health(f"return {{status = ({name} == nil) and 'Healthy' or 'Degraded'}}", WIDGET)
