@@ -138,8 +138,11 @@ def _struct(value: dict[str, Any], node: Node, found: Findings, path: str) -> di
         made = conform(item, field, found, f"{path}.{name}" if path else name)
         if made is not item:
             changes[name] = made
-        if not made and empty.get(name) == "d":
-            gone.append(name)
+        if not made and name in empty:
+            if empty[name] == "d":
+                gone.append(name)
+            elif empty[name] == "n" and isinstance(made, (dict, list)) and field.kind != STRUCT:
+                changes[name] = None
     for name, rule in empty.items():
         if rule != "d" and value.get(name) is None:
             if rule == "n" and name in value:

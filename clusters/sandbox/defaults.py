@@ -12,9 +12,9 @@ Manifest = dict[str, Any]
 
 
 def fill(target: Manifest, **values: Any) -> None:
-    """Set each field that is absent."""
+    """Set each field that is absent or an empty text."""
     for name, value in values.items():
-        if target.get(name) is None:
+        if target.get(name) in (None, ""):
             target[name] = value
 
 
@@ -167,12 +167,22 @@ def _job_spec(spec: Manifest) -> None:
         completionMode="NonIndexed",
         suspend=False,
         podReplacementPolicy="TerminatingOrFailed",
+        manualSelector=False,
     )
     _template(spec)
 
 
 def _job(obj: Manifest) -> None:
     _job_spec(obj["spec"])
+
+
+def _endpoint_slice(obj: Manifest) -> None:
+    for port in obj.get("ports") or ():
+        fill(port, name="", protocol="TCP")
+
+
+def _priority_class(obj: Manifest) -> None:
+    fill(obj, preemptionPolicy="PreemptLowerPriority")
 
 
 def _cron_job(obj: Manifest) -> None:
@@ -338,6 +348,8 @@ DEFAULTERS: dict[tuple[str, str], Callable[[Manifest], None]] = {
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("networking.k8s.io", "Ingress"): _ingress_status,
     ("networking.k8s.io", "NetworkPolicy"): _network_policy,
+    ("discovery.k8s.io", "EndpointSlice"): _endpoint_slice,
+    ("scheduling.k8s.io", "PriorityClass"): _priority_class,
     ("policy", "PodDisruptionBudget"): _budget_status,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
     ("apiregistration.k8s.io", "APIService"): _api_service,

@@ -21,6 +21,7 @@ WITH_GENERATION = {
     "flowcontrol.apiserver.k8s.io",
     "networking.k8s.io",
     "policy",
+    "scheduling.k8s.io",
 }
 CORE_WITH_GENERATION = {"Pod", "ReplicationController"}
 
@@ -90,6 +91,15 @@ def _job(obj: Manifest, addresses: Addresses, dry_run: bool) -> None:
     for key, value in (("controller-uid", uid), ("job-name", name)):
         labels.setdefault(f"batch.kubernetes.io/{key}", value)
         labels.setdefault(key, value)
+    if not obj["metadata"].get("labels"):
+        obj["metadata"]["labels"] = dict(labels)
+
+
+def _volume(obj: Manifest, addresses: Addresses, dry_run: bool) -> None:
+    finalizers = obj["metadata"].setdefault("finalizers", [])
+    if "kubernetes.io/pv-protection" not in finalizers:
+        finalizers.append("kubernetes.io/pv-protection")
+    obj["status"]["lastPhaseTransitionTime"] = obj["metadata"]["creationTimestamp"]
 
 
 def _protected(finalizer: str) -> Callable[[Manifest, Addresses, bool], None]:
@@ -110,7 +120,7 @@ ON_CREATE: dict[tuple[str, str], Callable[[Manifest, Addresses, bool], None]] = 
     ("", "Service"): _service,
     ("batch", "Job"): _job,
     ("", "PersistentVolumeClaim"): _protected("kubernetes.io/pvc-protection"),
-    ("", "PersistentVolume"): _protected("kubernetes.io/pv-protection"),
+    ("", "PersistentVolume"): _volume,
     ("", "Namespace"): _namespace,
 }
 
