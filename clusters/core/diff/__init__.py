@@ -5,10 +5,10 @@ May not: asking a server, deciding what to do about a difference (`plan`), a clo
 
 Public interface:
 
-- Rules: `IgnoreRules(rules).for_object(key) -> ObjectRules`; `rules_from_spec(entries, origin)`, `autoscaler_rule`;
-  `ObjectRules.problems` are the expressions that this process does not evaluate (a ComparisonError each).
+- Rules: `IgnoreRules(rules).for_object(key) -> ObjectRules`; `rules_from_spec(entries, origin)`, `system_rules(settings)`,
+  `autoscaler_rules(manifest, scale_targets(scalers))`, `join_rules(...)`; `ObjectRules.problems` are the expressions that this process does not evaluate (a ComparisonError each).
 - After an apply: `baseline_of(answer, sent, desired_hash, key=, rules=) -> Baseline` with `to_bytes`, `from_bytes`,
-  `is_void`, `admission`. On an event: `drift(baseline, live, key=, rules=) -> Drift | None`; `renewed(baseline, answer)`.
+  `is_void`, `admission`; `strict_changes`. On an event: `drift(baseline, live, key=, rules=) -> Drift | None`; `renewed(baseline, answer)`.
 - Without a Baseline: `compare(target, live, rules, options=, old_leaves=, show_ignored=) -> Comparison`.
 - What to send: `body_to_send(manifest, live, rules, replace=) -> Body`.
 - Status: `resource_status(ResourceFacts) -> ResourceVerdict`, `application_status(verdicts, error=)`, `may_prune`,
@@ -19,12 +19,16 @@ Public interface:
 
 from __future__ import annotations
 
+from clusters.core.diff.autoscaling import autoscaler_rule as autoscaler_rule
+from clusters.core.diff.autoscaling import autoscaler_rules as autoscaler_rules
+from clusters.core.diff.autoscaling import scale_targets as scale_targets
 from clusters.core.diff.baseline import Admission as Admission
 from clusters.core.diff.baseline import Baseline as Baseline
 from clusters.core.diff.baseline import Drift as Drift
 from clusters.core.diff.baseline import baseline_of as baseline_of
 from clusters.core.diff.baseline import drift as drift
 from clusters.core.diff.baseline import renewed as renewed
+from clusters.core.diff.baseline import strict_changes as strict_changes
 from clusters.core.diff.direct import CompareOptions as CompareOptions
 from clusters.core.diff.direct import Comparison as Comparison
 from clusters.core.diff.direct import compare as compare
@@ -44,9 +48,10 @@ from clusters.core.diff.rules import IgnoreRule as IgnoreRule
 from clusters.core.diff.rules import IgnoreRules as IgnoreRules
 from clusters.core.diff.rules import ObjectRules as ObjectRules
 from clusters.core.diff.rules import RuleProblem as RuleProblem
-from clusters.core.diff.rules import autoscaler_rule as autoscaler_rule
 from clusters.core.diff.rules import compile_rules as compile_rules
+from clusters.core.diff.rules import join_rules as join_rules
 from clusters.core.diff.rules import rules_from_spec as rules_from_spec
+from clusters.core.diff.rules import system_rules as system_rules
 from clusters.core.diff.status import ApplicationVerdict as ApplicationVerdict
 from clusters.core.diff.status import PruneVerdict as PruneVerdict
 from clusters.core.diff.status import ResourceFacts as ResourceFacts

@@ -11,12 +11,21 @@ import msgspec
 import orjson
 
 from clusters.core.diff.leaves import SECRET, LeafSet, leaf_at, leaf_set, leaf_set_of_manifest
-from clusters.core.diff.projection import ABSENT, Change, changes, project, projection_hash, secret_mark
+from clusters.core.diff.projection import (
+    ABSENT,
+    Change,
+    changes,
+    project,
+    projection_hash,
+    same_json,
+    secret_mark,
+)
 from clusters.core.diff.rules import ObjectRules
 from clusters.core.diff.schema import type_of
 from clusters.core.diff.walk import Walk
-from clusters.core.manifests import Manifest, group_of, is_built_in, is_secret
+from clusters.core.manifests import Manifest, group_of, is_built_in, is_secret, metadata_map
 
+COMPARE_ANNOTATION = "gitops-hub.io/compare"
 _FORMAT = 1
 _NO_RULES = ObjectRules()
 
@@ -116,7 +125,9 @@ def baseline_of(
         leaves = leaf_set(fields, sent=sent, sensitive_annotations=sensitive_annotations)
     if leaves is None:
         leaves = leaf_set_of_manifest(sent, sensitive_annotations)
+    kept = rules.strip(sent)
     values = project(rules.strip(answer), leaves, key)
+    as_sent = same_json(project(kept, leaves, key), values)
     metadata = answer["metadata"]
     return Baseline(
         desired_hash=desired_hash,
@@ -128,7 +139,7 @@ def baseline_of(
         rules_digest=rules.digest,
         server_version=server_version,
         operation_id=operation_id,
-        admission=tuple(_admission(rules.strip(sent), rules.strip(answer), leaves, key)),
+        admission=() if as_sent else tuple(_admission(kept, rules.strip(answer), leaves, key)),
         packed=_pack(leaves, values),
     )
 
@@ -166,7 +177,13 @@ def renewed(baseline: Baseline, answer: Manifest, *, key: bytes, rules: ObjectRu
 
 
 def _pack(leaves: LeafSet, values: Any) -> bytes:
-    return zlib.compress(orjson.dumps([leaves, None if values is ABSENT else values]), 6)
+    return zlib.compress(orjson.dumps([leaves, None if values is ABSENT else values]), 3)
+
+
+def strict_changes(baseline: Baseline, manifest: Manifest) -> tuple[Admission, ...]:
+    """What was changed on admission, if the manifest asks for it to count (`gitops-hub.io/compare: strict`)."""
+    strict = metadata_map(manifest, "annotations").get(COMPARE_ANNOTATION) == "strict"
+    return baseline.admission if strict else ()
 
 
 def _admission(sent: Manifest, answer: Manifest, leaves: LeafSet, key: bytes) -> list[Admission]:

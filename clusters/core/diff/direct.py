@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 from clusters.core.diff.evaluate import Place
 from clusters.core.diff.leaves import LeafSet, leaf_set, leaf_set_of_manifest, selector
@@ -66,12 +66,14 @@ def compare(
     *,
     options: CompareOptions = DEFAULT_OPTIONS,
     old_leaves: LeafSet | None = None,
+    undeclared: Collection[str] = (),
     show_ignored: bool = False,
 ) -> Comparison:
     """The differences of `live` from the stamped `target`.
 
     `old_leaves`: the leaf set of a void Baseline; without it, what live managedFields list for us. What is in there and
-    not in the target, and still live, is a difference too.
+    not in the target, and still live, is a difference too. `undeclared`: paths that the server called unknown
+    (`clusters.core.fields.undeclared`); their differences say so.
     """
     schema = type_of(target, options.known_types)
     before = leaf_set(live["metadata"].get("managedFields")) if old_leaves is None else old_leaves
@@ -87,11 +89,17 @@ def compare(
         ignored = [with_rule(d, rule) for d, rule in by_manager if rule]
         ignored += _ignored_by_path(wanted, there, rules, schema, {d.path for d in found})
     return Comparison(
-        differences=tuple(d for d, rule in by_manager if not rule),
+        differences=tuple(_marked(d, undeclared) for d, rule in by_manager if not rule),
         inconclusive=tuple("".join(path) for path in walk.inconclusive),
         ignored=tuple(ignored),
         problems=(*rules.problems, *rules.exceeded(live)),
     )
+
+
+def _marked(difference: Difference, undeclared: Collection[str]) -> Difference:
+    if difference.where not in undeclared:
+        return difference
+    return replace(difference, note="not in the cluster's schema")
 
 
 def step_path(obj: Manifest, place: Place, schema: Type) -> Path:

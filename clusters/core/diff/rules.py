@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -62,6 +62,7 @@ class _Path:
     """One compiled path with the sentence that names its rule."""
 
     rule: str
+    origin: RuleOrigin
     pointer: tuple[str, ...] | None = None
     steps: tuple[Step, ...] | None = None
     text: str = ""
@@ -113,7 +114,7 @@ class ObjectRules:
             try:
                 path.places(obj)
             except TooMuch:
-                problems.append(RuleProblem(path.text, "application", "visits more than 10,000 nodes"))
+                problems.append(RuleProblem(path.text, path.origin, "visits more than 10,000 nodes"))
         return tuple(problems)
 
     def ignores(self, live: Manifest, path: Iterable[str]) -> str:
@@ -181,26 +182,29 @@ def rules_from_spec(entries: Iterable[dict[str, Any]], origin: RuleOrigin) -> tu
     )
 
 
-def autoscaler_rule(key: ResourceKey, scaler: ResourceKey) -> IgnoreRule:
-    """`spec.replicas` belongs to the autoscaler that names the object (6.5)."""
-    place = f"{scaler.kind} {scaler.namespace}/{scaler.name}"
-    return IgnoreRule(
-        group=_literal(key.group),
-        kind=_literal(key.kind),
-        name=_literal(key.name),
-        namespace=_literal(key.namespace),
-        json_pointers=("/spec/replicas",),
-        origin="autoscaler",
-        reason=f"replicas ignored: scaled by {place}",
+def system_rules(settings: Mapping[str, dict[str, Any]]) -> tuple[IgnoreRule, ...]:
+    """`resource.customizations.ignoreDifferences`: settings per `<group>_<Kind>` (`<Kind>` in the core group) or `all`."""
+    entries = []
+    for name, entry in settings.items():
+        group, _, kind = ("*", "", "*") if name == "all" else name.rpartition("_")
+        entries.append({**entry, "group": group, "kind": kind})
+    return rules_from_spec(entries, "system")
+
+
+def join_rules(*rules: ObjectRules) -> ObjectRules:
+    """One value for the rules of several origins, e.g. those of the spec and the autoscaler's."""
+    some = [each for each in rules if each.paths or each.managers or each.problems]
+    if len(some) < 2:
+        return some[0] if some else NO_RULES
+    return ObjectRules(
+        tuple(path for each in some for path in each.paths),
+        tuple(manager for each in some for manager in each.managers),
+        tuple(problem for each in some for problem in each.problems),
     )
 
 
 def _compiled(rule: IgnoreRule, text: str, *, is_pointer: bool) -> _Path:
     reason = rule.reason or f"{rule.origin}: {text}"
     if is_pointer:
-        return _Path(reason, pointer=parse_pointer(text), text=text)
-    return _Path(reason, steps=parse_expression(text), text=text)
-
-
-def _literal(text: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in text)
+        return _Path(reason, rule.origin, pointer=parse_pointer(text), text=text)
+    return _Path(reason, rule.origin, steps=parse_expression(text), text=text)

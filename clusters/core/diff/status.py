@@ -54,7 +54,7 @@ class ResourceFacts:
 class ResourceVerdict:
     """The status of one resource, None for what has none. `affects`: whether the Application follows it.
 
-    `blocks_auto_sync`: an OutOfSync that automation leaves alone (shared) does not count as something to do.
+    `automation_acts`: whether auto-sync may do something about it; a shared or Unknown one it leaves alone.
     """
 
     status: Status | None

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from clusters.core.diff import (
     Baseline,
     IgnoreRule,
+    ResourceFacts,
     baseline_of,
     compile_rules,
     drift,
@@ -19,6 +20,8 @@ from clusters.core.diff import (
     leaf_set_of_manifest,
     project,
     renewed,
+    resource_status,
+    strict_changes,
 )
 from clusters.core.diff.projection import ABSENT
 from tests.core.clusters_diff.cases import KEY, answer_of, config_map, deployment, edited, managed, secret
@@ -83,6 +86,10 @@ def test_e43_admission_change_is_baseline():
     assert drift(made, edited(answer), key=KEY) is None
     path = '.spec.template.spec.containers[name="web"].image'
     assert made.admission == ((path, "nginx:1.25", "mirror/nginx:1.25"),)
+    assert strict_changes(made, manifest) == ()
+    manifest["metadata"]["annotations"] = {"gitops-hub.io/compare": "strict"}
+    assert strict_changes(made, manifest) == made.admission
+    assert resource_status(ResourceFacts(changed=bool(strict_changes(made, manifest)))).status == "OutOfSync"
 
 
 def test_canonical_values_and_defaults_are_no_admission_change():

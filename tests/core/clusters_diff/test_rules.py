@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clusters.core.diff import IgnoreRule, IgnoreRules, compare, compile_rules, rules_from_spec
+from clusters.core.diff import (
+    NO_RULES,
+    IgnoreRule,
+    IgnoreRules,
+    compare,
+    compile_rules,
+    join_rules,
+    rules_from_spec,
+    system_rules,
+)
 from clusters.core.diff.evaluate import TooMuch, places, without
 from clusters.core.diff.expressions import Unsupported, parse_expression
 from clusters.core.manifests import ResourceKey
@@ -164,6 +173,39 @@ def test_a_spec_is_read_as_argo_cd_writes_it():
         ("m",),
         "project",
     )
+
+
+def test_system_settings_speak_per_kind_or_of_all():
+    rules = system_rules(
+        {
+            "all": {"managedFieldsManagers": ["m"]},
+            "admissionregistration.k8s.io_MutatingWebhookConfiguration": {
+                "jqPathExpressions": [".webhooks[]?.clientConfig.caBundle"]
+            },
+            "ConfigMap": {"jsonPointers": ["/data/x"]},
+        }
+    )
+    assert [(r.group, r.kind) for r in rules] == [
+        ("*", "*"),
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+        ("", "ConfigMap"),
+    ]
+    config = IgnoreRules(rules).for_object(ResourceKey("", "ConfigMap", "shop", "c"))
+    assert (len(config.paths), config.managers[0][0]) == (1, "m")
+
+
+def test_joined_rules_have_another_digest():
+    one = compile_rules([IgnoreRule(group="*", json_pointers=("/a",))])
+    two = compile_rules([IgnoreRule(group="*", managers=("m",))])
+    assert join_rules(one, NO_RULES) is one
+    assert join_rules() is NO_RULES
+    assert len({one.digest, two.digest, join_rules(one, two).digest}) == 3
+
+
+def test_a_field_the_server_does_not_know_is_marked():
+    manifest = deployment(typo=1)
+    result = compare(manifest, answer_of(deployment()), undeclared=(".spec.typo",))
+    assert [(d.where, d.note) for d in result.differences] == [(".spec.typo", "not in the cluster's schema")]
 
 
 def test_ignored_differences_are_shown_with_their_rule():

@@ -8,11 +8,13 @@ from typing import Any
 from clusters.core.diff import (
     IgnoreRule,
     autoscaler_rule,
+    autoscaler_rules,
     baseline_of,
     body_to_send,
     compare,
     compile_rules,
     drift,
+    scale_targets,
 )
 from clusters.core.manifests import ResourceKey
 from tests.core.clusters_diff.cases import KEY, answer_of, deployment, edited
@@ -53,6 +55,44 @@ def test_e40_hpa_replicas_are_ignored():
     taken = body_to_send(deployment(), scaled(by="kube-controller-manager"), rules)
     assert "replicas" not in taken.manifest["spec"]
     assert body_to_send(deployment(), scaled(), compile_rules([])).manifest["spec"]["replicas"] == 2
+
+
+def hpa(name: str, **spec: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": "shop"}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+def test_scale_targets_of_both_kinds_of_autoscaler():
+    keda = {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": "k", "namespace": "shop"},
+        "spec": {"scaleTargetRef": {"name": "worker"}},
+    }
+    going = hpa("old", scaleTargetRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "x"})
+    going["metadata"]["deletionTimestamp"] = "2024-01-01T00:00:00Z"
+    api = hpa("api", scaleTargetRef={"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"})
+    found = scale_targets([api, keda, going, hpa("empty"), deployment()])
+    assert found == {
+        WEB: SCALER,
+        ResourceKey("apps", "Deployment", "shop", "worker"): ResourceKey(
+            "keda.sh", "ScaledObject", "shop", "k"
+        ),
+    }
+
+
+def test_respect_autoscaler_can_be_switched_off_per_object():
+    scaled_objects = {WEB: SCALER}
+    manifest = deployment()
+    assert autoscaler_rules(manifest, scaled_objects).paths
+    manifest["metadata"]["annotations"] = {"gitops-hub.io/respect-autoscaler": "false"}
+    assert not autoscaler_rules(manifest, scaled_objects).paths
+    assert not autoscaler_rules(deployment(), {}).paths
 
 
 def test_e41_ignored_but_written():
