@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test live lint env clean openapi
+.PHONY: help requirements demo test live lint env clean openapi
 help:
 	@echo "make demo   start the hub here with a simulated cluster (KUBECONFIG=... uses a real one)"
 	@echo "make test   the default test suite"
@@ -31,6 +31,11 @@ lint: env
 
 openapi: env
 	$(BIN)/python manage.py spectacular --file docs/openapi.yaml
+
+requirements:
+	$(PYTHON) -m pip install --quiet uv
+	for name in base dev; do $(PYTHON) -m uv pip compile --generate-hashes --no-emit-index-url --no-emit-find-links \
+	  --universal --python-version 3.11 --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; done
 
 clean:
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache
