@@ -37,6 +37,11 @@ def gate_of(connection: Connection) -> Gate:
     return made
 
 
+def found_gate(identity: str) -> Gate | None:
+    """The gate of a cluster if this process has one; on the loop only."""
+    return _gates.get(identity)
+
+
 def _serves(held: Connection, wanted: Connection) -> bool:
     if held is wanted or held.generation > wanted.generation:
         return True

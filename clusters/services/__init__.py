@@ -7,13 +7,17 @@ May live here: the plain functions that the hall and the doors call. May not: de
 from clusters.kube.gate import discovery
 from clusters.live import LiveState, freshness, live_state, set_listener, unwatch_cluster, watch_cluster
 from clusters.services.carrying import carry_out
+from clusters.services.probing import Probe, alive, probe
 
 __all__ = [
     "LiveState",
+    "Probe",
+    "alive",
     "carry_out",
     "discovery",
     "freshness",
     "live_state",
+    "probe",
     "set_listener",
     "unwatch_cluster",
     "watch_cluster",

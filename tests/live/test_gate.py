@@ -15,7 +15,7 @@ from clusters.core.manifests import MANAGED_BY_LABEL, TRACKING_ANNOTATION, Resou
 from clusters.core.plan.steps import Action, Outcome, Step
 from clusters.kube import metrics
 from clusters.kube.tuning import tuning, use
-from clusters.services import carry_out
+from clusters.services import carry_out, probe
 from tests.live.controlplane.instance import ControlPlane
 
 pytestmark = pytest.mark.live
@@ -505,3 +505,21 @@ def test_h6_a_hanging_api_server_is_a_time_out_and_heals(own_control_plane: Cont
         assert state.complete == {("", "ConfigMap"): True}
     finally:
         use(former)
+
+
+def test_a_probe_finds_the_real_thing_connected_and_names_missing_rights(
+    cluster: Connection, control_plane: ControlPlane, namespace: str
+) -> None:
+    found = probe(cluster)
+    assert (found.state, found.message) == ("Connected", "")
+    assert found.version.startswith("v1.36")
+    assert len(found.uid) == 36
+    assert found.clock_difference == 0.0
+    account = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+    control_plane.request("POST", account, {"metadata": {"name": "weak"}})
+    made = control_plane.request("POST", f"{account}/weak/token", {"spec": {"expirationSeconds": 600}})
+    weak = connection_to(control_plane, identity="weak", token=made["status"]["token"])
+    found = probe(weak)
+    assert found.state == "Degraded"
+    assert "delete * in all namespaces" in found.missing_rights
+    assert probe(connection_to(control_plane, identity="wrong", token="wrong")).state == "Unauthorized"
