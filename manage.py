@@ -4,9 +4,14 @@
 import os
 import sys
 
+DEMO = {"HUB_DEMO": "true", "HUB_DATA_DIR": "var/demo", "HUB_POLL_SECONDS": "3"}
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+    if sys.argv[1:2] == ["demo"]:
+        for name, value in DEMO.items():
+            os.environ.setdefault(name, value)
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

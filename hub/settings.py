@@ -18,7 +18,7 @@ from environs import FileAwareEnv
 
 env = FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.str("HUB_DATA_DIR", str(BASE_DIR / "var")))
+DATA_DIR = Path(env.str("HUB_DATA_DIR", str(BASE_DIR / "var"))).absolute()
 TESTING = "pytest" in sys.modules
 
 HUB_DEMO = env.bool("HUB_DEMO", False)

@@ -80,7 +80,8 @@ def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work:
         frame.result.events = events.store(app, told, _context(frame, work))
         _save_application(frame, again)
     leases.keeper.drop(frame.lease)
-    frame.result.phase = app.operation_phase
+    frame.result.phase, frame.result.app = app.operation_phase, app
+    frame.result.kinds = frozenset(key[:2] for key in frame.rows)
 
 
 def _describe(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work: Work | None) -> None:
@@ -263,8 +264,14 @@ def _save_application(frame: Frame, again: datetime) -> None:
         **values,
         status_at=timezone.now(),
         # Somebody who asked meanwhile is not forgotten: only an unasked row gets the later time.
-        next_look_at=Case(When(look_count=lease.seen, then=Value(again, _MOMENT)), default=F("next_look_at"), output_field=_MOMENT),
-        look_level=Case(When(look_count=lease.seen, then=Value(0, _LEVEL)), default=F("look_level"), output_field=_LEVEL),
+        next_look_at=Case(
+            When(look_count=lease.seen, then=Value(again, _MOMENT)),
+            default=F("next_look_at"),
+            output_field=_MOMENT,
+        ),
+        look_level=Case(
+            When(look_count=lease.seen, then=Value(0, _LEVEL)), default=F("look_level"), output_field=_LEVEL
+        ),
         lease_until=None,
         lease_owner="",
         lost_passes=0,

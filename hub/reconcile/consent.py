@@ -5,14 +5,37 @@ from __future__ import annotations
 from datetime import datetime
 
 from clusters.core.plan import ApprovalFact, Step, Wait, WindowBlock
+from hub.core.windows import WindowDecision, WindowTarget, decide_windows, read_windows
 from hub.models import SyncOperation
 from hub.reconcile.frame import Frame
 from hub.reconcile.work import Work
 
 
 def window(frame: Frame, operation: SyncOperation, now: datetime) -> WindowBlock | None:
-    """The SyncWindow that blocks this operation now."""
-    return None
+    """The SyncWindow that blocks this operation now; one that began before is judged by its overrun (11)."""
+    decision = decide(frame, now, manual=not automated(operation), started_at=_begun(operation))
+    return None if decision.allowed else WindowBlock(decision.window, decision.until)
+
+
+def decide(
+    frame: Frame, now: datetime, *, manual: bool, started_at: datetime | None = None
+) -> WindowDecision:
+    """What the Project's windows say about this Application now."""
+    windows = frame.caches.get("windows")
+    if windows is None:
+        windows = frame.caches["windows"] = read_windows(frame.app.project.rules.get("windows"))[0]
+    app = frame.app
+    target = WindowTarget(app.name, app.destination_namespace, app.cluster.name, app.cluster.server)
+    return decide_windows(windows, target, now, manual=manual, started_at=started_at)
+
+
+def automated(operation: SyncOperation) -> bool:
+    return operation.initiator.get("kind") == "automation"
+
+
+def _begun(operation: SyncOperation) -> datetime | None:
+    """When the operation was permitted to start: only one that took a Step has overrun to speak of."""
+    return operation.started_at if operation.progress else None
 
 
 def approval(frame: Frame, work: Work) -> ApprovalFact | None:

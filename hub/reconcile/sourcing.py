@@ -194,7 +194,7 @@ def _fetch(digest: str) -> ManifestSet | None:
     return unpack(fernet().decrypt(data) if row.encrypted else data)
 
 
-def _keep(found: ManifestSet) -> str:
+def keep(found: ManifestSet) -> str:
     """Store a manifest set under its digest; encrypted when a Secret is inside."""
     if not StoredSet.objects.filter(digest=found.digest).update(used_at=timezone.now()):
         data = pack(found)
@@ -279,7 +279,7 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) ->
         cluster=render.ClusterFacts(app.cluster.version),
         options=render.RenderOptions(frame.mask_key),
     )
-    state.manifest_digest = _keep(rendered.manifests)
+    state.manifest_digest = keep(rendered.manifests)
     state.revision, state.parameters = state.wanted, parameters
     state.inputs, state.input_key = rendered.inputs.as_json(), rendered.inputs.key
     state.observed_at = timezone.now()
@@ -308,7 +308,7 @@ def _joined(frame: Frame, states: list[SourceState]) -> str:
     sets = [found for state in states if (found := _fetch(state.manifest_digest)) is not None]
     if len(sets) != len(states):
         raise SourceError("RepositoryUnavailable", "a rendered source is no longer kept", permanent=False)
-    return _keep(join(sets, frame.mask_key))
+    return keep(join(sets, frame.mask_key))
 
 
 def _problem(frame: Frame, states: list[SourceState], error: SourceError) -> SourceProblem:

@@ -23,6 +23,8 @@ def run_pass(application_id: uuid.UUID) -> None:
     """One pass, then what it asks for: another one, a timer of this process, the delivery of its events."""
     result = reconcile.reconcile(application_id)
     local = runtime.current()
+    if local is not None and local.after_pass is not None and result.app is not None:
+        local.after_pass(result.app, result.kinds, result.phase)
     if result.events:
         nudges.after_commit(lambda: _dispatch_soon(local))
     if local is not None and result.again_in_s is not None and result.again_in_s < 60:

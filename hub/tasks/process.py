@@ -30,6 +30,7 @@ class Process:
     def __init__(self, *, tick: bool, threads: int = 0) -> None:
         self.runtime = runtime.Runtime(hints.run_pass, threads=threads or settings.CELERY_WORKER_CONCURRENCY)
         self.watching = watching.Watching(self.runtime)
+        self.runtime.after_pass = self.watching.after_pass
         self._tick = tick
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="housekeeper", daemon=True)

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import structlog
 from django.db import close_old_connections
@@ -29,6 +30,8 @@ class Runtime:
 
     def __init__(self, work: Work, *, threads: int) -> None:
         self._work = work
+        # Told after each pass of this process, so that watches follow what applications use.
+        self.after_pass: Callable[[Any, frozenset[tuple[str, str]], str], None] | None = None
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pass")
         self._lock = threading.Condition()
         self._waiting: set[uuid.UUID] = set()

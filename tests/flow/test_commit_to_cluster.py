@@ -19,4 +19,10 @@ def test_a_commit_reaches_the_cluster_by_a_manual_sync(world: World) -> None:
     assert world.kube.get("v1", "ConfigMap", "settings", "shop")["data"] == {"colour": "blue"}
     assert (app.sync_status, app.health_status, app.operation_phase) == ("Synced", "Healthy", "Succeeded")
     assert set(ResourceStatus.objects.values_list("kind", "status")) == {("Namespace", "Synced"), ("ConfigMap", "Synced")}
-    assert list(Event.objects.order_by("id").values_list("name", flat=True)) == ["x"]
+    assert list(Event.objects.order_by("id").values_list("name", flat=True)) == [
+        "drift-detected",
+        "sync-started",
+        "sync-succeeded",
+        "deployed",
+        "drift-resolved",
+    ]

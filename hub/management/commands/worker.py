@@ -14,7 +14,9 @@ class Command(BaseCommand):
     help = "Run one worker process: takes hints from the broker and owns the watches of its share of clusters"
 
     def add_arguments(self, parser: Any) -> None:
-        parser.add_argument("--threads", type=int, default=0, help="passes at once (default HUB_WORKER_THREADS)")
+        parser.add_argument(
+            "--threads", type=int, default=0, help="passes at once (default HUB_WORKER_THREADS)"
+        )
         parser.add_argument("--tick", action="store_true", help="also play the tick, for hubs without `beat`")
 
     def handle(self, *args: Any, **options: Any) -> None:

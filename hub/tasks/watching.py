@@ -1,0 +1,160 @@
+"""The watches of one worker process: it leases shards, watches their clusters, and hints what an event touches.
+
+The owner of a shard keeps its watches; any worker can still reconcile any application by LIST, so correctness never
+depends on this (house.md 4.4, access-and-api.md CL13). An event becomes a hint only when it can mean something: the
+health of an object changed, its specification or labels did, it is gone, or an operation waits for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import uuid
+from collections import defaultdict
+from datetime import timedelta
+
+import orjson
+from django.conf import settings
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from clusters.core.health import assess
+from clusters.core.manifests import TRACKING_ANNOTATION, Manifest, ResourceKey, parse_tracking_id
+from clusters.models import Cluster
+from clusters.services import set_listener, unwatch_cluster, watch_cluster
+from hub.models import Application, ResourceStatus, Shard, WorkerProcess
+from hub.models.operation import UNFINISHED
+from hub.reconcile.frame import connection_of
+from hub.services.events import hub_id
+from hub.services.leases import process_name
+from hub.tasks.runtime import Runtime
+
+LEASE = timedelta(seconds=30)
+ALIVE = timedelta(seconds=30)
+Kind = tuple[str, str]
+_BOOKKEEPING = ("resourceVersion", "generation", "managedFields")
+
+
+class Watching:
+    """Shard leases and watches of this process. `tend` is called every few seconds by the housekeeper."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._lock = threading.Lock()
+        self._shards: set[int] = set()
+        self._kinds: dict[uuid.UUID, frozenset[Kind]] = {}
+        self._by_name: dict[str, uuid.UUID] = {}
+        self._by_kind: dict[tuple[str, Kind], set[uuid.UUID]] = {}
+        self._restless: set[uuid.UUID] = set()
+        self._known: dict[tuple[str, ResourceKey], tuple[bytes, str]] = {}
+        self._listening = False
+
+    def tend(self) -> None:
+        """Take and keep a fair share of the shards, watch what their clusters' applications use."""
+        if not self._listening:
+            set_listener(self._event)
+            self._listening = True
+        self._lease_shards()
+        clusters = {c.id: c for c in Cluster.objects.filter(shard__in=self._shards, paused=False)}
+        kinds: dict[uuid.UUID, set[Kind]] = defaultdict(set)
+        by_kind: dict[tuple[str, Kind], set[uuid.UUID]] = defaultdict(set)
+        rows = ResourceStatus.objects.filter(application__cluster__in=clusters).order_by()
+        for cluster, app, group, kind in rows.values_list(
+            "application__cluster_id", "application_id", "group", "kind"
+        ).distinct():
+            kinds[cluster].add((group, kind))
+            by_kind[str(cluster), (group, kind)].add(app)
+        names = (
+            Application.objects.filter(cluster__in=clusters)
+            .order_by()
+            .values_list("name", "id", "operation_phase")
+        )
+        with self._lock:
+            self._by_kind = by_kind
+            self._by_name = {name: app for name, app, _ in names}
+            self._restless |= {app for _, app, phase in names if phase in UNFINISHED}
+        for cluster in self._kinds.keys() - clusters.keys():
+            unwatch_cluster(str(cluster))
+        self._kinds = {cluster: held for cluster, held in self._kinds.items() if cluster in clusters}
+        for cluster_id, cluster in clusters.items():
+            self._watch(cluster, frozenset(kinds[cluster_id]))
+
+    def after_pass(self, app: Application, kinds: frozenset[Kind], phase: str) -> None:
+        """A pass in this process ended: new kinds are watched at once, waiting operations hear every event."""
+        with self._lock:
+            self._by_name[app.name] = app.id
+            (self._restless.add if phase in UNFINISHED else self._restless.discard)(app.id)
+            for kind in kinds:
+                self._by_kind.setdefault((str(app.cluster_id), kind), set()).add(app.id)
+        held = self._kinds.get(app.cluster_id)
+        if held is not None and not kinds <= held:
+            self._watch(app.cluster, held | kinds)
+
+    def stop(self) -> None:
+        """End the watches and give the shards back, so that another process has them at once."""
+        if self._listening:
+            set_listener(None)
+        for cluster in self._kinds:
+            unwatch_cluster(str(cluster))
+        Shard.objects.filter(owner=process_name()).update(owner="", lease_until=None)
+
+    def _watch(self, cluster: Cluster, kinds: frozenset[Kind]) -> None:
+        if kinds and self._kinds.get(cluster.id) != kinds:
+            watch_cluster(connection_of(cluster), hub_id(), kinds)
+        self._kinds[cluster.id] = kinds
+
+    def _lease_shards(self) -> None:
+        """Renew ours, then take free ones up to a fair share of what living workers can hold."""
+        me = process_name()
+        mine = Shard.objects.filter(owner=me, number__lt=settings.HUB_SHARDS)
+        mine.update(lease_until=Now() + LEASE)
+        held = set(mine.values_list("number", flat=True))
+        workers = max(1, WorkerProcess.objects.filter(role="worker", seen_at__gt=Now() - ALIVE).count())
+        share = -(-settings.HUB_SHARDS // workers)
+        for number in sorted(held)[share:]:
+            Shard.objects.filter(number=number, owner=me).update(owner="", lease_until=None)
+            held.discard(number)
+        free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+        wanted = Shard.objects.filter(free, number__lt=settings.HUB_SHARDS).values_list("number", flat=True)
+        for number in list(wanted)[: max(0, share - len(held))]:
+            taken = Shard.objects.filter(free, number=number).update(
+                owner=me, lease_until=Now() + LEASE, fence=F("fence") + 1
+            )
+            if taken:
+                held.add(number)
+        self._shards = held
+
+    def _event(self, identity: str, event: str, key: ResourceKey, obj: Manifest | None) -> None:
+        """One event of a watch, on the loop's thread: decide in microseconds, hint, return."""
+        if event == "SYNCED":
+            for app in list(self._by_kind.get((identity, key[:2]), ())):
+                self._runtime.hint(app)
+            return
+        app = self._owner(obj)
+        if app is None:
+            return
+        place = (identity, key)
+        if event == "DELETED" or obj is None:
+            self._known.pop(place, None)
+            self._runtime.hint(app)
+            return
+        now = _fingerprint(obj)
+        before, self._known[place] = self._known.get(place), now
+        if event == "ADDED" and before is None and app not in self._restless:
+            return
+        if before != now or app in self._restless:
+            self._runtime.hint(app)
+
+    def _owner(self, obj: Manifest | None) -> uuid.UUID | None:
+        annotations = ((obj or {}).get("metadata") or {}).get("annotations") or {}
+        tracked = parse_tracking_id(str(annotations.get(TRACKING_ANNOTATION) or ""))
+        return self._by_name.get(tracked.application) if tracked else None
+
+
+def _fingerprint(obj: Manifest) -> tuple[bytes, str]:
+    """What may matter of an object: everything but status and bookkeeping, and its health."""
+    metadata = {name: value for name, value in obj["metadata"].items() if name not in _BOOKKEEPING}
+    rest = {name: value for name, value in obj.items() if name not in {"metadata", "status"}}
+    digest = hashlib.blake2b(orjson.dumps([metadata, rest], option=orjson.OPT_SORT_KEYS), digest_size=16)
+    health = assess(obj)
+    return digest.digest(), f"{health.status}:{health.message}" if health else ""
