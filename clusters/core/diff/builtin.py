@@ -88,7 +88,7 @@ POD_SPEC = struct(
     initContainers=keyed("name", of=_CONTAINER),
     ephemeralContainers=keyed("name", of=_CONTAINER),
     volumes=keyed("name", of=_VOLUME),
-    imagePullSecrets=keyed("name"),
+    imagePullSecrets=keyed("name", of=atomic()),
     hostAliases=keyed("ip"),
     topologySpreadConstraints=keyed("topologyKey", "whenUnsatisfiable", of=struct(labelSelector=SELECTOR)),
     resourceClaims=keyed("name"),
@@ -127,11 +127,17 @@ _WEBHOOK = struct(
     objectSelector=SELECTOR,
 )
 _WEBHOOKS = struct(metadata=META, webhooks=keyed("name", of=_WEBHOOK))
-_MATCH = struct(
-    namespaceSelector=SELECTOR, objectSelector=SELECTOR, resourceRules=listed(struct({"scope": "*"}))
+_MATCH = atomic(
+    struct(
+        {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}},
+        namespaceSelector=SELECTOR,
+        objectSelector=SELECTOR,
+        resourceRules=listed(struct({"scope": "*"})),
+    )
 )
-_SUBJECTS = listed(atomic(struct({"namespace": ""}, "namespace apiGroup")))
-_BINDING = struct(metadata=META, subjects=_SUBJECTS, roleRef=atomic())
+_RBAC = "rbac.authorization.k8s.io"
+_SUBJECTS = listed(atomic(struct({"apiGroup": _RBAC}, "namespace apiGroup")))
+_BINDING = struct(metadata=META, subjects=_SUBJECTS, roleRef=atomic(struct({"apiGroup": _RBAC})))
 _METRIC_VALUE = struct(value=QUANTITY, averageValue=QUANTITY)
 _METRIC = struct(
     **{
@@ -172,9 +178,9 @@ KINDS: dict[tuple[str, str], Type] = {
             selector=atomic(),
         )
     ),
-    ("", "ServiceAccount"): struct(metadata=META, secrets=keyed("name")),
+    ("", "ServiceAccount"): struct(metadata=META, secrets=keyed("name", of=atomic())),
     ("", "PersistentVolumeClaim"): _of(_PVC_SPEC),
-    ("", "PersistentVolume"): _of(struct(capacity=QUANTITIES, claimRef=ANY)),
+    ("", "PersistentVolume"): _of(struct(capacity=QUANTITIES, claimRef=atomic())),
     ("", "ResourceQuota"): _of(struct(hard=QUANTITIES, scopeSelector=atomic())),
     ("", "LimitRange"): _of(
         struct(
@@ -213,7 +219,7 @@ KINDS: dict[tuple[str, str], Type] = {
     ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"): _of(
         struct(
             matchConditions=keyed("name"),
-            variables=keyed("name"),
+            variables=keyed("name", of=atomic()),
             matchConstraints=_MATCH,
             paramKind=atomic(),
         )
@@ -224,6 +230,7 @@ KINDS: dict[tuple[str, str], Type] = {
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _of(
         struct(versions=listed(struct(additionalPrinterColumns=listed(struct(None, "priority")))))
     ),
+    ("scheduling.k8s.io", "PriorityClass"): struct(None, "globalDefault", metadata=META),
     ("storage.k8s.io", "CSINode"): _of(struct(drivers=keyed("name"))),
     ("coordination.k8s.io", "Lease"): _of(struct(acquireTime=TIME, renewTime=TIME)),
     # Rollout embeds a pod template without list markers: lists are atomic there, scalars are canonical.

@@ -79,8 +79,8 @@ class Walk:
 
     def _maps(self, target: dict[str, Any], live: dict[str, Any], schema: Type, path: Path) -> None:
         for name, wanted in target.items():
-            if name in live:
-                there = live[name]
+            there = live.get(name)
+            if there is not None:  # a null is as good as nothing
                 if type(wanted) is type(there) and type(wanted) in _SIMPLE and wanted == there:
                     continue
                 self._compare(wanted, there, schema.field(name), (*path, "." + name))
@@ -141,7 +141,9 @@ class Walk:
             return None if name in live else False  # perhaps a default of the custom kind's schema
         if name in schema.defaults and same_json(present, schema.defaults[name]):
             return True
-        if name in schema.zeros and _is_zero(present):
+        if (name in schema.zeros and _is_zero(present)) or (
+            name in ("labels", "annotations") and not present
+        ):
             return True
         return None if present in ({}, []) or _is_zero(present) else False
 
