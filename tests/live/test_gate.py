@@ -1,10 +1,17 @@
-"""The gate on a real API server: what sync-semantics.md 4.1 promises, and the claims it rests on."""
+"""The gate on a real API server and on the sandbox: what sync-semantics.md 4.1 promises, and what it rests on."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import secrets
+import ssl
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,31 +21,71 @@ from clusters.core.connection import Connection
 from clusters.core.manifests import MANAGED_BY_LABEL, TRACKING_ANNOTATION, ResourceKey, key_of
 from clusters.core.plan.steps import Action, Outcome, Step
 from clusters.kube import metrics
-from clusters.kube.tuning import tuning, use
-from clusters.services import carry_out, probe
-from tests.live.controlplane.instance import ControlPlane
+from clusters.sandbox import Sandbox
+from clusters.services import carry_out
 
-pytestmark = pytest.mark.live
 HUB = "hub1"
+REAL = [pytest.param("real", marks=pytest.mark.live)] if os.environ.get("HUB_LIVE") == "1" else []
+APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
 
 
-def connection_to(plane: ControlPlane, **more: Any) -> Connection:
-    options = {
-        "identity": f"live-{plane.url}",
-        "server": plane.url,
-        "ca_pem": plane.ca_pem,
-        "token": plane.hub_token,
-        "allow_loopback": True,
-    }
-    return Connection(**{**options, **more})
+@dataclass
+class Arranger:
+    """Requests by somebody who is not the hub."""
+
+    connection: Connection
+
+    def request(
+        self, method: str, path: str, body: Any = None, *, content_type: str = "application/json"
+    ) -> Any:
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.connection.server + path, data=data, method=method)
+        request.add_header("Authorization", f"Bearer {self.connection.token}")
+        request.add_header("Content-Type", content_type)
+        tls = ssl.create_default_context(cadata=self.connection.ca_pem or None)
+        with urllib.request.urlopen(request, timeout=30, context=tls) as answer:
+            return json.loads(answer.read())
 
 
-@pytest.fixture
-def cluster(control_plane: ControlPlane) -> Iterator[Connection]:
-    connection = connection_to(control_plane)
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Connection]:
+    with Sandbox(ready_after=0.02) as made:
+        cluster = made.cluster("gate")
+        yield Connection(identity="gate", server=cluster.server, token=cluster.token, allow_loopback=True)
+        kube.shutdown()
+
+
+@pytest.fixture(params=["sandbox", *REAL])
+def cluster(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    if request.param == "sandbox":
+        connection: Connection = request.getfixturevalue("sandbox")
+    else:
+        plane = request.getfixturevalue("control_plane")
+        connection = Connection(
+            identity=plane.url,
+            server=plane.url,
+            ca_pem=plane.ca_pem,
+            token=plane.hub_token,
+            allow_loopback=True,
+        )
     yield connection
     live.set_listener(None)
     live.unwatch_cluster(connection.identity)
+
+
+@pytest.fixture
+def others(cluster: Connection) -> Arranger:
+    return Arranger(cluster)
+
+
+@pytest.fixture
+def namespace(others: Arranger) -> Iterator[str]:
+    name = f"test-{secrets.token_hex(4)}"
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    others.request("POST", "/api/v1/namespaces", body)
+    yield name
+    with contextlib.suppress(urllib.error.HTTPError):
+        others.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
 def do(cluster: Connection, *actions: Action) -> list[Outcome]:
@@ -110,18 +157,18 @@ def _settled(cluster: Connection, body: dict[str, Any], version: str) -> Outcome
     [("kubectl-client-side-apply", "POST"), ("gitops-hub", "POST"), ("argocd-controller", "APPLY")],
 )
 def test_e35_adoption_moves_fields(
-    cluster: Connection, control_plane: ControlPlane, namespace: str, manager: str, method: str
+    cluster: Connection, others: Arranger, namespace: str, manager: str, method: str
 ) -> None:
     before = config_map(namespace, f="from before", keep="1")
     path = f"/api/v1/namespaces/{namespace}/configmaps"
     if method == "POST":
-        control_plane.request("POST", f"{path}?fieldManager={manager}", before)
+        others.request("POST", f"{path}?fieldManager={manager}", before)
     else:
-        control_plane.request(
+        others.request(
             "PATCH",
             f"{path}/settings?fieldManager={manager}&force=true",
             before,
-            content_type="application/apply-patch+yaml",
+            content_type=APPLY,
         )
     wanted = config_map(namespace, keep="2")
     key = key_of(wanted)
@@ -141,17 +188,15 @@ def test_e35_adoption_moves_fields(
 
 
 def test_c2_the_united_entry_has_the_fields_of_all(
-    cluster: Connection, control_plane: ControlPlane, namespace: str
+    cluster: Connection, others: Arranger, namespace: str
 ) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps"
-    control_plane.request(
-        "POST", f"{path}?fieldManager=argocd-controller", config_map(namespace, a="1", b="1")
-    )
-    control_plane.request(
+    others.request("POST", f"{path}?fieldManager=argocd-controller", config_map(namespace, a="1", b="1"))
+    others.request(
         "PATCH",
         f"{path}/settings?fieldManager=argocd-controller&force=true",
         config_map(namespace, c="1"),
-        content_type="application/apply-patch+yaml",
+        content_type=APPLY,
     )
     key = key_of(config_map(namespace))
     (moved,) = do(cluster, Action("move_fields", key, managers=("argocd-controller",)))
@@ -242,10 +287,10 @@ def test_e39_immutable_names_the_field(cluster: Connection, namespace: str) -> N
 
 
 def test_an_apply_without_force_refuses_to_take_what_appeared_meanwhile(
-    cluster: Connection, control_plane: ControlPlane, namespace: str
+    cluster: Connection, others: Arranger, namespace: str
 ) -> None:
     path = f"/api/v1/namespaces/{namespace}/configmaps?fieldManager=somebody"
-    control_plane.request("POST", path, config_map(namespace, a="theirs"))
+    others.request("POST", path, config_map(namespace, a="theirs"))
     outcome = act(cluster, "apply", config_map(namespace, a="ours"), force=False)
     assert (outcome.ok, outcome.code, outcome.permanent) == (False, "conflict", True)
 
@@ -300,12 +345,12 @@ def test_a_replace_creates_then_replaces_with_the_live_version(cluster: Connecti
 
 
 def test_a_create_in_a_terminating_namespace_passes_later(
-    cluster: Connection, control_plane: ControlPlane, namespace: str
+    cluster: Connection, others: Arranger, namespace: str
 ) -> None:
     keeper = config_map(namespace, "keeper")
     keeper["metadata"]["finalizers"] = ["example.org/keep"]
     assert act(cluster, "apply", keeper).ok
-    control_plane.request("DELETE", f"/api/v1/namespaces/{namespace}")
+    others.request("DELETE", f"/api/v1/namespaces/{namespace}")
     outcome = act(cluster, "apply", config_map(namespace, "late"))
     assert (outcome.code, outcome.permanent) == ("namespace_terminating", False)
     strip = [{"op": "remove", "path": "/metadata/finalizers"}]
@@ -347,49 +392,6 @@ def test_c14_a_definition_and_its_first_object_in_one_step(cluster: Connection, 
     do(cluster, Action("delete", key))
 
 
-# --- reaching --------------------------------------------------------------------------------------------------
-def test_discovery_finds_the_kinds_and_costs_nothing_the_second_time(cluster: Connection) -> None:
-    found = kube.discovery(cluster, fresh=True)
-    deployment = found.find("apps", "Deployment")
-    assert deployment is not None
-    assert (deployment.version, deployment.resource, deployment.namespaced) == ("v1", "deployments", True)
-    assert {"status", "scale"} <= deployment.subresources
-    autoscaler = found.find("autoscaling", "HorizontalPodAutoscaler")
-    assert autoscaler is not None and autoscaler.versions == ("v2", "v1")
-    assert found.server_version.startswith("v1.36")
-    before = metrics.snapshot()
-    assert kube.discovery(cluster, fresh=True).digest == found.digest
-    after = metrics.snapshot()
-    call = metrics.Call(cluster.identity, "read", "304")
-    assert after[call] - before.get(call, 0) == 2
-
-
-def test_a_wrong_token_is_unauthorized(control_plane: ControlPlane) -> None:
-    with pytest.raises(errors.Unauthorized):
-        kube.discovery(connection_to(control_plane, identity="stranger", token="wrong"))
-
-
-def test_h6_a_certificate_that_nobody_vouches_for_is_refused(control_plane: ControlPlane) -> None:
-    with pytest.raises(errors.CertificateInvalid):
-        kube.discovery(connection_to(control_plane, identity="no-ca", ca_pem=""))
-    with pytest.raises(errors.CertificateInvalid):
-        kube.discovery(
-            connection_to(control_plane, identity="no-name", tls_server_name="elsewhere.example.org")
-        )
-    assert kube.discovery(
-        connection_to(control_plane, identity="off", ca_pem="", insecure_skip_tls_verify=True)
-    ).kinds
-
-
-def test_impersonation_asks_with_the_rights_of_the_other(cluster: Connection, namespace: str) -> None:
-    other = replace(cluster, impersonate_user=f"system:serviceaccount:{namespace}:nobody")
-    with pytest.raises(errors.Forbidden):
-        kube.get(other, ResourceKey("", "ConfigMap", namespace, "settings"))
-    listing = kube.list_kind(other, "", "ConfigMap")
-    assert not listing.complete
-    assert isinstance(listing.error, errors.Forbidden)
-
-
 # --- seeing ----------------------------------------------------------------------------------------------------
 class Events:
     def __init__(self) -> None:
@@ -409,7 +411,7 @@ def watching(cluster: Connection, kinds: list[tuple[str, str]]) -> Events:
 
 
 def test_a_watched_cluster_answers_from_memory_and_tells_changes_by_others(
-    cluster: Connection, control_plane: ControlPlane, namespace: str
+    cluster: Connection, others: Arranger, namespace: str
 ) -> None:
     assert act(cluster, "apply", config_map(namespace)).ok
     key = key_of(config_map(namespace))
@@ -419,22 +421,21 @@ def test_a_watched_cluster_answers_from_memory_and_tells_changes_by_others(
     assert state.objects[key]["data"] == {"a": "1"}
     assert metrics.total(cluster.identity) == calls
     path = f"/api/v1/namespaces/{namespace}/configmaps/settings"
-    merge = "application/merge-patch+json"
-    control_plane.request("PATCH", path, {"data": {"a": "by hand"}}, content_type=merge)
+    others.request("PATCH", path, {"data": {"a": "by hand"}}, content_type=MERGE)
     until(lambda: ("MODIFIED", f"{namespace}/settings") in events.told)
     state = live.live_state(cluster, hub_id=HUB, kinds=[], keys=[key])
     assert state.objects[key]["data"] == {"a": "by hand"}
 
 
 def test_c7_a_stripped_label_reads_as_deleted_and_one_get_shows_the_object(
-    cluster: Connection, control_plane: ControlPlane, namespace: str
+    cluster: Connection, others: Arranger, namespace: str
 ) -> None:
     assert act(cluster, "apply", config_map(namespace)).ok
     key = key_of(config_map(namespace))
     events = watching(cluster, [("", "ConfigMap")])
     path = f"/api/v1/namespaces/{namespace}/configmaps/settings"
     strip = {"metadata": {"labels": {MANAGED_BY_LABEL: None}}}
-    control_plane.request("PATCH", path, strip, content_type="application/merge-patch+json")
+    others.request("PATCH", path, strip, content_type=MERGE)
     until(lambda: ("DELETED", f"{namespace}/settings") in events.told)
     state = live.live_state(cluster, hub_id=HUB, kinds=[], keys=[key])
     assert key in state.objects and not state.absent
@@ -467,59 +468,3 @@ def test_a_listed_cluster_and_a_watched_one_show_the_same(cluster: Connection, n
     assert listed.complete == watched.complete
     assert listed.objects == watched.objects
     assert len([key for key in listed.objects if key.namespace == namespace]) == 7
-
-
-def test_h7_a_restarted_api_server_is_listed_anew_and_misses_nothing(own_control_plane: ControlPlane) -> None:
-    cluster = connection_to(own_control_plane)
-    former = use(replace(tuning(), watch_first_pause=0.05, watch_longest_pause=0.5))
-    try:
-        own_control_plane.request("POST", "/api/v1/namespaces", {"metadata": {"name": "shop"}})
-        for name in ("stays", "goes"):
-            assert act(cluster, "apply", config_map("shop", name)).ok
-        events = watching(cluster, [("", "ConfigMap")])
-        own_control_plane.stop_apiserver()
-        until(lambda: not live.freshness(cluster.identity)["", "ConfigMap"].healthy)
-        own_control_plane.start_apiserver()
-        path = "/api/v1/namespaces/shop/configmaps"
-        own_control_plane.request("DELETE", f"{path}/goes")
-        until(lambda: ("DELETED", "shop/goes") in events.told, 60)
-        until(lambda: live.freshness(cluster.identity)["", "ConfigMap"].healthy)
-        own_control_plane.request("POST", path, config_map("shop", "new"))
-        until(lambda: ("ADDED", "shop/new") in events.told)
-    finally:
-        use(former)
-        live.unwatch_cluster(cluster.identity)
-
-
-def test_h6_a_hanging_api_server_is_a_time_out_and_heals(own_control_plane: ControlPlane) -> None:
-    cluster = connection_to(own_control_plane)
-    former = use(replace(tuning(), request=1.0))
-    try:
-        kube.discovery(cluster)
-        own_control_plane.pause_apiserver()
-        state = live.live_state(cluster, hub_id=HUB, kinds=[("", "ConfigMap")], keys=[])
-        assert state.complete == {("", "ConfigMap"): False}
-        assert state.errors["", "ConfigMap"].code == "timeout"
-        own_control_plane.resume_apiserver()
-        state = live.live_state(cluster, hub_id=HUB, kinds=[("", "ConfigMap")], keys=[])
-        assert state.complete == {("", "ConfigMap"): True}
-    finally:
-        use(former)
-
-
-def test_a_probe_finds_the_real_thing_connected_and_names_missing_rights(
-    cluster: Connection, control_plane: ControlPlane, namespace: str
-) -> None:
-    found = probe(cluster)
-    assert (found.state, found.message) == ("Connected", "")
-    assert found.version.startswith("v1.36")
-    assert len(found.uid) == 36
-    assert found.clock_difference == 0.0
-    account = f"/api/v1/namespaces/{namespace}/serviceaccounts"
-    control_plane.request("POST", account, {"metadata": {"name": "weak"}})
-    made = control_plane.request("POST", f"{account}/weak/token", {"spec": {"expirationSeconds": 600}})
-    weak = connection_to(control_plane, identity="weak", token=made["status"]["token"])
-    found = probe(weak)
-    assert found.state == "Degraded"
-    assert "delete * in all namespaces" in found.missing_rights
-    assert probe(connection_to(control_plane, identity="wrong", token="wrong")).state == "Unauthorized"
