@@ -114,7 +114,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.one_of(
         st.text(max_size=80),
@@ -132,7 +132,7 @@ def test_any_text_renders_or_is_refused_with_a_place(text: str) -> None:
         assert len(rendered.text) <= 256 * 1024
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(sorted(FUNCTIONS)),
     st.lists(st.sampled_from(["1", "-5", "1.5", '"a"', '""', "nil", ".app", ".app.list", ".app.x", "now", "true", "99999999999"]), max_size=4),
