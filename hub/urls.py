@@ -1,6 +1,22 @@
 """All addresses of the hub."""
 
-from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-urlpatterns = [path("admin/", admin.site.urls)]
+from hub.admin.site import site
+from hub.api import about, errors, webhooks
+
+urlpatterns = [
+    path("admin/", site.urls),
+    path("api/webhook", webhooks.receive),
+    path("api/v1/webhooks/<str:provider>", webhooks.receive),
+    path("api/v1/webhooks/<str:provider>/<str:token>", webhooks.receive),
+    path("api/v1/", include("hub.api.urls")),
+    path("livez", about.livez),
+    path("readyz", about.readyz),
+    path("healthz", about.healthz),
+]
+
+handler400 = errors.page_400
+handler403 = errors.page_403
+handler404 = errors.page_404
+handler500 = errors.page_500

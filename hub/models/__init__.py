@@ -15,6 +15,7 @@ from hub.models.project import Project, ProjectMember
 from hub.models.repository import Repository
 from hub.models.token import ApiToken
 from hub.models.user import User
+from hub.models.webhook import WebhookDelivery, WebhookSecret
 
 __all__ = [
     "ApiToken",
@@ -33,5 +34,7 @@ __all__ = [
     "SourceState",
     "SyncOperation",
     "User",
+    "WebhookDelivery",
+    "WebhookSecret",
     "WorkerProcess",
 ]
