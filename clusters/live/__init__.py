@@ -4,7 +4,7 @@ May live here: the cache, the watch loops, `live_state`, holding back the events
 May not: judging what was seen (drift, health), records, requests that change anything.
 """
 
-from clusters.live.state import LiveState, live_state
+from clusters.live.state import LiveState, everything, live_state, versions
 from clusters.live.store import hold, release, resource_version
 from clusters.live.watching import (
     Freshness,
@@ -18,6 +18,7 @@ from clusters.live.watching import (
 __all__ = [
     "Freshness",
     "LiveState",
+    "everything",
     "freshness",
     "hold",
     "live_state",
@@ -26,5 +27,6 @@ __all__ = [
     "resource_version",
     "set_listener",
     "unwatch_cluster",
+    "versions",
     "watch_cluster",
 ]

@@ -100,7 +100,10 @@ def _from_memory(
         state.complete[kind] = True
         state.resource_versions[kind] = next(space.version for space in watched.spaces.values())
         if owner is None:
-            state.objects.update((key, seen.manifest()) for key, seen in watched.objects.items())
+            all_of_it = ((key, seen.manifest()) for key, seen in watched.objects.items())
+            state.objects.update(
+                (key, obj) for key, obj in all_of_it if watched.labelled or _is_ours(obj, known.hub_id)
+            )
     if owner is not None:
         owned = (seen for seen in known.owned(owner) if seen.key[:2] in held)
         state.objects.update((seen.key, seen.manifest()) for seen in owned)
@@ -108,6 +111,60 @@ def _from_memory(
         seen = held[key[:2]].objects.get(key) if key[:2] in held else None
         if seen is not None and key not in state.objects:
             state.objects[key] = seen.manifest()
+
+
+def _is_ours(obj: Manifest, hub_id: str) -> bool:
+    return (obj["metadata"].get("labels") or {}).get(MANAGED_BY_LABEL) == hub_id
+
+
+def everything(connection: Connection, kinds: Iterable[Kind]) -> LiveState:
+    """All objects of these kinds, with the hub's label or not (autoscalers, sync-semantics.md 6.5): from a watch on
+    `unlabelled` kinds where it is healthy, else by LIST. Raises ClusterError when the cluster cannot be asked."""
+    return loop.run(_everything(connection, list(dict.fromkeys(kinds))))
+
+
+async def _everything(connection: Connection, kinds: list[Kind]) -> LiveState:
+    gate = gate_of(connection)
+    state = LiveState(discovery=await gate.catalogue.current())
+    known = store.stores().get(connection.identity)
+    watches = known.kinds if known else {}
+    held = {kind: watches[kind] for kind in kinds if kind in watches and _has_all(watches[kind])}
+    state.watched = frozenset(held)
+    for kind, watched in held.items():
+        state.complete[kind] = True
+        state.objects.update((key, seen.manifest()) for key, seen in watched.objects.items())
+    rest = [kind for kind in kinds if kind not in held]
+    listings = await asyncio.gather(*(requests.list_kind(gate, *kind) for kind in rest))
+    for kind, listing in zip(rest, listings, strict=True):
+        state.complete[kind] = listing.complete
+        if listing.error is not None:
+            state.errors[kind] = listing.error
+        else:
+            state.objects.update((seen.key, seen.manifest()) for seen in listing.items)
+    return state
+
+
+def _has_all(watched: Watched) -> bool:
+    return watched.healthy and not watched.labelled
+
+
+def versions(
+    identity: str, hub_id: str, keys: Collection[ResourceKey], owner: str
+) -> dict[ResourceKey, str] | None:
+    """The resourceVersions in memory of `keys` and of all that `owner` has: the cheapest look there is.
+
+    For a look that expects no change: no request, no decoding, no visit to the loop; safe from any thread. A key that
+    is not in memory is left out. None when a kind of `keys` has no healthy watch: ask `live_state`.
+    """
+    known = store.stores().get(identity)
+    if known is None or known.hub_id != hub_id:
+        return None
+    kinds = {key[:2]: known.kinds.get(key[:2]) for key in keys}
+    if not all(watched is not None and watched.healthy for watched in kinds.values()):
+        return None
+    found = {key: seen.resource_version for key in keys if (seen := known.find(key)) is not None}
+    found.update((seen.key, seen.resource_version) for seen in known.owned(owner))
+    return found
 
 
 async def _from_lists(

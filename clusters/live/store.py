@@ -61,9 +61,8 @@ class Watched:
     def healthy(self) -> bool:
         """Complete, and connected (a break of less than 2 s is no break)."""
         now = tuning().clock()
-        return self.complete and all(
-            space.connected or now - space.since < GRACE for space in self.spaces.values()
-        )
+        spaces = tuple(self.spaces.values())
+        return self.complete and all(space.connected or now - space.since < GRACE for space in spaces)
 
 
 @dataclass(slots=True)
@@ -101,7 +100,7 @@ class ClusterStore:
 
     def owned(self, owner: str) -> Iterator[Seen]:
         """The objects whose tracking id names `owner`."""
-        for key in self._by_owner.get(owner, ()):
+        for key in tuple(self._by_owner.get(owner, ())):
             seen = self.find(key)
             if seen is not None:
                 yield seen

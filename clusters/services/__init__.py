@@ -5,7 +5,16 @@ May live here: the plain functions that the hall and the doors call. May not: de
 """
 
 from clusters.kube.gate import discovery
-from clusters.live import LiveState, freshness, live_state, set_listener, unwatch_cluster, watch_cluster
+from clusters.live import (
+    LiveState,
+    everything,
+    freshness,
+    live_state,
+    set_listener,
+    unwatch_cluster,
+    versions,
+    watch_cluster,
+)
 from clusters.services.carrying import carry_out
 from clusters.services.probing import Probe, alive, probe
 
@@ -15,11 +24,13 @@ __all__ = [
     "alive",
     "carry_out",
     "discovery",
+    "everything",
     "freshness",
     "live_state",
     "probe",
     "set_listener",
     "unwatch_cluster",
+    "versions",
     "watch_cluster",
     "watched",
 ]

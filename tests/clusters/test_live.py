@@ -332,6 +332,40 @@ def test_a_restricted_cluster_is_watched_namespace_by_namespace(server: FaultSer
     assert [one.name for one in see(connection).objects] == ["mine"]
 
 
+def test_versions_are_the_cheapest_look_and_need_a_healthy_watch(server: FaultServer, events: Events) -> None:
+    mine = server.put(path("mine"), config_map("mine"))["metadata"]["resourceVersion"]
+    extra = server.put(path("extra"), config_map("extra"))["metadata"]["resourceVersion"]
+    server.put(path("other"), config_map("other", owner="bank"))
+    assert live.versions("c1", HUB, [key("mine")], "shop") is None
+    watch(server)
+    asked = len(server.seen)
+    assert live.versions("c1", HUB, [key("mine"), key("nowhere")], "shop") == {
+        key("mine"): mine,
+        key("extra"): extra,
+    }
+    assert live.versions("c1", "another hub", [key("mine")], "shop") is None
+    assert live.versions("c1", HUB, [ResourceKey("", "Secret", "shop", "s")], "shop") is None
+    assert len(server.seen) == asked
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_everything_shows_objects_without_our_label(
+    server: FaultServer, events: Events, watched: bool
+) -> None:
+    server.put(path("mine"), config_map("mine"))
+    server.put(path("foreign"), config_map("foreign", labelled=False))
+    connection = server.connection()
+    if watched:
+        live.watch_cluster(connection, HUB, [], unlabelled=[CONFIG])
+        until(lambda: live.freshness("c1")[CONFIG].healthy)
+    asked = len(server.seen)
+    state = live.everything(connection, [CONFIG])
+    assert sorted(one.name for one in state.objects) == ["foreign", "mine"]
+    assert state.complete == {CONFIG: True}
+    assert (len(server.seen) == asked) is watched
+    assert sorted(one.name for one in see(connection, owner=None).objects) == ["mine"]
+
+
 # --- our own writes --------------------------------------------------------------------------------------------
 def test_the_event_of_our_own_apply_is_not_told_and_the_answer_is_in_memory(
     server: FaultServer, events: Events
