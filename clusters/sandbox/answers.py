@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
+
 Body = dict[str, Any]
 REASONS = {
     400: "BadRequest",
@@ -52,7 +54,7 @@ class ApiError(Exception):
         body["message"] = self.message
         if self.reason:
             body["reason"] = self.reason
-        if self.details:
+        if self.details is not None:
             body["details"] = self.details
         return body | {"code": self.code}
 
@@ -102,7 +104,7 @@ def forbidden_field(field: str, sentence: str) -> Cause:
 
 
 def invalid_value(field: str, value: Any, sentence: str) -> Cause:
-    shown = f'"{value}"' if isinstance(value, str) else "null" if value is None else str(value)
+    shown = orjson.dumps(value).decode() if value is not None else "null"
     return Cause(field, f"Invalid value: {shown}: {sentence}")
 
 
@@ -118,6 +120,23 @@ def invalid(kind: str, group: str, name: str, causes: list[Cause]) -> ApiError:
     listed = [{"reason": reason, "message": sentence, "field": field} for field, reason, sentence in causes]
     message = f'{qualified(kind, group)} "{name}" is invalid: {text}'
     return ApiError(422, message, details=details_of(name, group, kind, causes=listed))
+
+
+def generic(code: int, message: str) -> ApiError:
+    """An error the server raises before it knows what the request is about: its details are empty."""
+    return ApiError(code, message, details={})
+
+
+def invalid_options(kind: str, causes: list[Cause]) -> ApiError:
+    """422 for the options of a request: ListOptions, PatchOptions, DeleteOptions."""
+    return invalid(kind, "meta.k8s.io", "", causes)
+
+
+def too_large(version: int, current: int) -> ApiError:
+    """504 for a resourceVersion of the future."""
+    cause = {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    text = f"Timeout: Too large resource version: {version}, current: {current}"
+    return ApiError(504, text, details={"causes": [cause], "retryAfterSeconds": 1})
 
 
 def expired(message: str) -> ApiError:

@@ -88,12 +88,18 @@ def _exponent(value: Decimal) -> str:
     return f"{int(value)}e{power}" if power else _decimal(value)
 
 
-def conform(value: Any, node: Node, found: Findings, path: str = "") -> Any:
-    """A built-in kind's value as it is stored."""
+def conform(value: Any, node: Node, found: Findings, path: str = "", *, blank: bool = False) -> Any:
+    """A built-in kind's value as it is stored. `blank`: of an empty value, with empty lists in the place of nulls."""
     kind = node.kind
     if kind == SCALAR:
         return _scalar(value, node.scalar, found, path)
     if kind == STRUCT:
+        if blank:
+            return {
+                name: _blank(rule, node.fields[name], found)
+                for name, rule in node.empty.items()
+                if rule != "d"
+            }
         return _struct(value, node, found, path) if isinstance(value, dict) else value
     if kind == MAP and isinstance(value, dict):
         return _entries(value, node, found, path)
@@ -156,6 +162,14 @@ def _struct(value: dict[str, Any], node: Node, found: Findings, path: str) -> di
     return out
 
 
+def _blank(rule: str, node: Node, found: Findings) -> Any:
+    if rule == "s":
+        return conform({}, node, found, blank=True)
+    if rule == "n":
+        return [] if node.kind in LISTS else {}
+    return ZEROS.get(node.scalar, 0)
+
+
 def _zero(rule: str, node: Node, found: Findings, path: str) -> Any:
     if rule == "n":
         return None
@@ -169,20 +183,16 @@ def _scalar(value: Any, scalar: str, found: Findings, path: str) -> Any:
         return _stored_quantity(value, found)
     if scalar in ("int32", "int64") and isinstance(value, float):
         if value != int(value):
-            found.broken.append(
-                f"json: cannot unmarshal number {value} into Go struct field .{path} of type {scalar}"
-            )
+            found.broken.append(f"cannot convert float64 to {scalar}")
             return value
         return int(value)
     if scalar == "bytes" and isinstance(value, str):
-        text = value if not value or value.isascii() else value
         try:
-            base64.b64decode(text, validate=True)
-        except binascii.Error:
-            bad = next(
-                (i for i, c in enumerate(text) if not (c.isalnum() or c in "+/=")), len(text) - len(text) % 4
-            )
-            found.broken.append(f"illegal base64 data at input byte {bad}")
+            base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            odd = (i for i, c in enumerate(value) if not (c.isascii() and (c.isalnum() or c in "+/=")))
+            bad = next(odd, len(value) - len(value) % 4)
+            found.broken.append(f"error decoding from json: illegal base64 data at input byte {bad}")
     return value
 
 
@@ -198,23 +208,36 @@ def _stored_quantity(value: Any, found: Findings) -> Any:
     return value if value == stored else stored
 
 
-def wrong_types(value: Any, node: Node, path: str = "") -> str:
-    """The sentence of a decoder that meets a value of the wrong type, or an empty text."""
+def wrong_types(value: Any, node: Node, path: str = "", owner: str = "") -> str:
+    """The sentence of a decoder that meets a value of the wrong type, or an empty text.
+
+    `owner` is the struct that declares the field at `path`, as the sentence names it.
+    """
     kind = node.kind
     if value is None or kind == ANY:
         return ""
+    where = f"{owner}.{path}"
     if kind == SCALAR:
-        return _wrong_scalar(value, node.scalar, path)
+        return _wrong_scalar(value, node.scalar, where)
     if kind in LISTS:
         if not isinstance(value, list):
-            return f"json: cannot unmarshal {_sort(value)} into Go struct field {path} of type []"
+            return f"json: cannot unmarshal {_sort(value)} into Go struct field {where} of type []"
         inner = node.element or node
-        return next((text for item in value if (text := wrong_types(item, inner, path))), "")
+        return next((text for item in value if (text := wrong_types(item, inner, path, owner))), "")
     if not isinstance(value, dict):
-        return f"json: cannot unmarshal {_sort(value)} into Go struct field {path} of type object"
+        return (
+            f"json: cannot unmarshal {_sort(value)} into Go struct field {where} of type {node.name or 'map'}"
+        )
     for name, item in value.items():
-        field = node.fields.get(name) or node.element
-        if field is not None and (text := wrong_types(item, field, f"{path}.{name}" if path else name)):
+        field = node.fields.get(name)
+        here = f"{path}.{name}" if path else name
+        if field is not None and (text := wrong_types(item, field, here, node.name)):
+            return text
+        if (
+            field is None
+            and node.element is not None
+            and (text := wrong_types(item, node.element, path, owner))
+        ):
             return text
     return ""
 
@@ -315,11 +338,8 @@ def _fits(value: Any, raw: dict[str, Any]) -> bool:
     if raw.get("x-kubernetes-int-or-string"):
         return isinstance(value, (int, str)) and not isinstance(value, bool)
     if sort == "integer":
-        return (
-            (isinstance(value, int)
-            and not isinstance(value, bool))
-            or (isinstance(value, float)
-            and value.is_integer())
+        return (isinstance(value, int) and not isinstance(value, bool)) or (
+            isinstance(value, float) and value.is_integer()
         )
     if sort == "number":
         return isinstance(value, (int, float)) and not isinstance(value, bool)

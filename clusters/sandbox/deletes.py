@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from clusters.sandbox.answers import ApiError, conflict, details_of
+from clusters.sandbox.answers import conflict, details_of, invalid_options, unsupported
 from clusters.sandbox.backend import Backend
 from clusters.sandbox.convert import to_served
 from clusters.sandbox.registry import Served
@@ -13,7 +13,15 @@ from clusters.sandbox.strategies import has_generation
 
 Manifest = dict[str, Any]
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
-RETURNS_OBJECT = {"pods", "serviceaccounts", "persistentvolumeclaims", "persistentvolumes", "podtemplates"}
+RETURNS_OBJECT = {
+    "persistentvolumeclaims",
+    "persistentvolumes",
+    "pods",
+    "podtemplates",
+    "resourcequotas",
+    "serviceaccounts",
+    "services",
+}
 ORPHANS_BY_DEFAULT = {("batch", "jobs"), ("", "replicationcontrollers")}
 CRD_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
 
@@ -69,17 +77,19 @@ def delete(b: Backend, served: Served, namespace: str, name: str, options: Delet
 def _check(served: Served, metadata: Manifest, options: DeleteOptions) -> None:
     name = metadata["name"]
     if options.propagation not in ("", "Foreground", "Background", "Orphan"):
-        text = f'invalid DeleteOptions: propagationPolicy: Unsupported value: "{options.propagation}"'
-        raise ApiError(422, text)
+        allowed = ["Foreground", "Background", "Orphan", "nil"]
+        raise invalid_options(
+            "DeleteOptions", [unsupported("propagationPolicy", options.propagation, allowed)]
+        )
     if options.uid and options.uid != metadata["uid"]:
         why = f"the UID in the precondition ({options.uid}) does not match the UID in record ({metadata['uid']})."
         more = " The object might have been deleted and then recreated"
-        raise conflict(served.resource, served.group, name, why + more)
+        raise conflict(served.kind, served.group, name, why + more)
     held = metadata["resourceVersion"]
     if options.resource_version and options.resource_version != held:
         why = f"the ResourceVersion in the precondition ({options.resource_version}) does not match the "
         more = f"ResourceVersion in record ({held}). The object might have been modified"
-        raise conflict(served.resource, served.group, name, why + more)
+        raise conflict(served.kind, served.group, name, why + more)
 
 
 def _finalizers(served: Served, held: list[str], propagation: str) -> list[str]:

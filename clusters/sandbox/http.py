@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ import yaml
 from aiohttp import web
 
 from clusters.sandbox import deletes, discovery, reads, schema, subresources, writes
-from clusters.sandbox.answers import ApiError
+from clusters.sandbox.answers import ApiError, Cause, generic, invalid_options, required
 from clusters.sandbox.backend import Backend, Options
 from clusters.sandbox.faults import Asked
 from clusters.sandbox.registry import Served
@@ -27,6 +27,8 @@ PATCHES = {
     "application/apply-patch+yaml": "apply",
 }
 JSON = "application/json"
+UNKNOWN_RESOURCE = "the server could not find the requested resource"
+NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
 
 @dataclass(slots=True)
@@ -53,14 +55,10 @@ class Call:
         query = self.query
         manager = query.get("fieldManager") or ""
         if apply and not manager:
-            causes = {"causes": [{"reason": "FieldValueRequired", "field": "fieldManager"}]}
-            text = 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch'
-            raise ApiError(422, text, details=causes)
+            raise invalid_options("PatchOptions", [required("fieldManager", "is required for apply patch")])
         if len(manager) > 128:
-            raise ApiError(
-                422,
-                'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Too long: may not be more than 128 bytes',
-            )
+            cause = Cause("fieldManager", "Too long: may not be more than 128 bytes", "FieldValueTooLong")
+            raise invalid_options("PatchOptions", [cause])
         agent = self.request.headers.get("User-Agent", "unknown").partition("/")[0][:128]
         return Options(
             manager=manager or agent,
@@ -165,7 +163,8 @@ def _routed(request: web.BaseRequest, backend: Backend, path: list[str], user: s
     resource, name, subresource = (*rest, "", "", "")[:3]
     served = backend.registry.find(group, version, resource)
     if served is None or len(rest) > 3:
-        raise not_served()
+        known = any((k.group, k.version) == (group, version) for k in backend.registry.all())
+        raise generic(404, UNKNOWN_RESOURCE) if known else not_served()
     if subresource and subresource not in served.subresources:
         raise not_served()
     if served.namespaced and name and not namespace:
@@ -219,7 +218,7 @@ async def _dispatch(call: Call) -> web.StreamResponse:
         return await _get(call)
     handler = {"POST": _post, "PUT": _put, "PATCH": _patch, "DELETE": _delete}.get(method)
     if handler is None:
-        raise ApiError(405, "the server does not allow this method on the requested resource")
+        raise generic(405, NOT_ALLOWED)
     response: web.StreamResponse = await handler(call)
     return response
 
@@ -238,7 +237,7 @@ async def _get(call: Call) -> web.StreamResponse:
         if call.query.get("watch") in ("1", "true"):
             return await _watch(call)
         if "list" not in served.verbs:
-            raise ApiError(405, "the server does not allow this method on the requested resource")
+            raise generic(405, NOT_ALLOWED)
         query = call.query if call.request.query_string else {}
         return json_answer(reads.list_objects(b, served, call.namespace, query, metadata_only=call.partial))
     obj = b.get(served, call.namespace, call.name)
@@ -265,14 +264,16 @@ def _quoted(text: str) -> str:
 
 async def _post(call: Call) -> web.Response:
     b, served = call.backend, call.served
-    body = _decoded(await _body(call.request), call.request.content_type)
+    raw = await _body(call.request)
+    body = _decoded(raw, call.request.content_type)
     if call.subresource == "token":
         return json_answer(subresources.token(b, call.namespace, call.name, body), 201)
     if call.subresource == "eviction":
         return json_answer(subresources.evict(b, served, call.namespace, call.name, body), 201)
     if call.name or "create" not in served.verbs:
-        raise ApiError(405, "the server does not allow this method on the requested resource")
+        raise generic(405, NOT_ALLOWED)
     options = call.options()
+    _no_key_twice(raw, body, options, served, apply=False)
     return _written(call, writes.create(b, served, call.namespace, body, options), 201, options)
 
 
@@ -291,11 +292,11 @@ async def _put(call: Call) -> web.Response:
 async def _patch(call: Call) -> web.Response:
     b, served = call.backend, call.served
     sort = PATCHES.get(call.request.content_type)
+    if not call.name:
+        raise generic(405, NOT_ALLOWED)
     raw = await _body(call.request)
     if sort is None:
-        accepted = ", ".join(PATCHES)
-        text = f"the body of the request was in an unknown format - accepted media types include: {accepted}"
-        raise ApiError(415, text)
+        raise generic(415, "415: Unsupported Media Type")
     options = call.options(apply=sort == "apply")
     body = _decoded(raw, "application/yaml" if sort == "apply" else JSON)
     if call.subresource == "scale":
@@ -303,6 +304,7 @@ async def _patch(call: Call) -> web.Response:
             subresources.write_scale(b, served, call.namespace, call.name, sort, body, options)
         )
     if sort == "apply":
+        _no_key_twice(raw, body, options, served, apply=True)
         obj, new = writes.apply(b, served, call.namespace, call.name, body, options, call.subresource)
         return _written(call, obj, 201 if new else 200, options)
     obj = writes.patch(b, served, call.namespace, call.name, sort, body, options, call.subresource)
@@ -319,7 +321,39 @@ def _decoded(raw: bytes, content_type: str) -> Any:
     try:
         return yaml.safe_load(raw)
     except yaml.YAMLError as broken:
-        raise ApiError(400, f"error decoding YAML: {broken}") from broken
+        raise ApiError(400, f"error decoding YAML: error converting YAML to JSON: yaml: {broken}") from broken
+
+
+def _no_key_twice(raw: bytes, body: Any, options: Options, served: Served, *, apply: bool) -> None:
+    """Refuse, or warn of, a key that stands twice in one map. A body as compact as ours cannot have one."""
+    if options.validation == "Ignore" or len(raw) == len(orjson.dumps(body)):
+        return
+    twice: list[str] = []
+
+    def seen(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            names = [name for name, _ in pairs]
+            twice.extend(name for name in made if names.count(name) > 1)
+        return made
+
+    try:
+        json.loads(raw, object_pairs_hook=seen)
+    except ValueError:
+        return
+    if not twice:
+        return
+    key = twice[0]
+    if options.validation == "Warn":
+        options.warnings.append(
+            f'line 1: key "{key}" already set in map' if apply else f'duplicate field "{key}"'
+        )
+    elif apply:
+        text = "error strict decoding YAML: error converting YAML to JSON: yaml: unmarshal errors:"
+        raise ApiError(400, f'{text}\n  line 1: key "{key}" already set in map')
+    else:
+        text = f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}: strict decoding error'
+        raise ApiError(400, f'{text}: duplicate field "{key}"')
 
 
 async def _delete(call: Call) -> web.Response:
@@ -329,7 +363,7 @@ async def _delete(call: Call) -> web.Response:
     options = deletes.DeleteOptions.of(body, call.query)
     if call.name:
         return json_answer(deletes.delete(b, served, call.namespace, call.name, options))
-    wanted = reads.Filter.of(call.namespace, call.query)
+    wanted = reads.Filter.of(call.namespace, call.query, served)
     table = b.store.table(served.group, served.resource)
     for place in list(table.order()):
         obj = table.objects.get(place)
@@ -380,8 +414,7 @@ async def _stream(
     cut_at = clock() + cut.seconds if cut is not None else end + 1
     bookmarks = query.get("allowWatchBookmarks") in ("1", "true")
     next_mark = min(clock() + BOOKMARK_EVERY, end - LAST_BOOKMARK) if bookmarks else end + 1
-    closing: Callable[[], bool] = lambda: watcher.over or call.backend.closed
-    while not closing():
+    while not call.backend.closed:
         lines = b"".join(watcher.drain())
         if lines:
             await response.write(lines)

@@ -12,14 +12,10 @@ Manifest = dict[str, Any]
 IMMUTABLE = "field is immutable"
 
 
-def _shown(value: Any) -> str:
-    return str(value)
-
-
 def _selector(old: Manifest, new: Manifest) -> list[Cause]:
     if old["spec"].get("selector") == new["spec"].get("selector"):
         return []
-    return [invalid_value("spec.selector", _shown(new["spec"].get("selector")), IMMUTABLE)]
+    return [invalid_value("spec.selector", new["spec"].get("selector"), IMMUTABLE)]
 
 
 def _stateful_set(old: Manifest, new: Manifest) -> list[Cause]:
@@ -32,7 +28,7 @@ def _job(old: Manifest, new: Manifest) -> list[Cause]:
     causes = []
     for field in ("completions", "selector", "template", "completionMode"):
         if old["spec"].get(field) != new["spec"].get(field):
-            causes.append(invalid_value(f"spec.{field}", _shown(new["spec"].get(field)), IMMUTABLE))
+            causes.append(invalid_value(f"spec.{field}", new["spec"].get(field), IMMUTABLE))
     return causes
 
 
@@ -62,7 +58,9 @@ def _config(old: Manifest, new: Manifest) -> list[Cause]:
 def _role_binding(old: Manifest, new: Manifest) -> list[Cause]:
     if old.get("roleRef") == new.get("roleRef"):
         return []
-    return [invalid_value("roleRef", _shown(new.get("roleRef")), "cannot change roleRef")]
+    held = new.get("roleRef") or {}
+    shown = {"APIGroup": held.get("apiGroup", ""), "Kind": held.get("kind", ""), "Name": held.get("name", "")}
+    return [invalid_value("roleRef", shown, "cannot change roleRef")]
 
 
 def _claim(old: Manifest, new: Manifest) -> list[Cause]:

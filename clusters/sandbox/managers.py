@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from clusters.sandbox import fieldsets, typed
 from clusters.sandbox.answers import ApiError
+from clusters.sandbox.conform import Findings, conform
 from clusters.sandbox.fieldsets import MARK, FieldSet
 from clusters.sandbox.schema import Node
 
@@ -154,6 +155,8 @@ def apply(
         for entry in managed.values():
             owned = fieldsets.union(owned, entry.fields)
         merged = typed.remove(merged, typed.abandoned(last.fields, owned, node), node) or {}
+    if merged is live or merged == live:
+        managed[me].time = last.time if last is not None else ""
     changed, removed = typed.compare(live, merged, node)
     _settle(managed, me, _relevant(changed, writer.ignored), _relevant(removed, writer.ignored), force)
     return merged, encode(managed)
@@ -197,7 +200,7 @@ def update(live: Manifest | None, new: Manifest, node: Node, writer: Writer) -> 
     if live is not None and not entries:
         return []
     managed = decode(entries)
-    changed, removed = typed.compare(live, new, node)
+    changed, removed = typed.compare(_nothing(node) if live is None else live, new, node)
     changed = _relevant(changed, writer.ignored)
     removed = _relevant(removed, writer.ignored)
     mine = _ownable(changed, ())
@@ -214,6 +217,11 @@ def update(live: Manifest | None, new: Manifest, node: Node, writer: Writer) -> 
         managed[me] = Entry(writer.api_version, fields, writer.now)
     _cap(managed)
     return encode(managed)
+
+
+def _nothing(node: Node) -> Manifest:
+    """What a new object is compared with: the parts a built-in kind always has are there from the beginning."""
+    return conform({}, node, Findings(), blank=True) if node.raw is None else {}
 
 
 def _cap(managed: Managed) -> None:

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.sandbox.answers import ApiError
+from clusters.sandbox.answers import ApiError, generic
 from clusters.sandbox.schema import ANYTHING, LISTS, Node
 
 Manifest = dict[str, Any]
+REJECTED = "the server rejected our request due to an error in our request"
 
 
 def json_patch(obj: Manifest, operations: Any) -> Manifest:
     """RFC 6902 on a copy. Raises ApiError 422 without detail when an operation fails, 400 for a bad document."""
     if not isinstance(operations, list):
-        raise ApiError(400, "json: cannot unmarshal object into Go value of type jsonpatch.Patch")
+        raise ApiError(
+            400,
+            "error decoding patch: json: cannot unmarshal object into Go value of type []handlers.jsonPatchOp",
+        )
     out: Any = obj
     for operation in operations:
         try:
             out = _operate(out, operation)
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as failed:
-            message = (
-                f"the server rejected our request due to an error in our request: {type(failed).__name__}"
-            )
-            raise ApiError(422, message.rpartition(":")[0]) from failed
+            raise generic(422, REJECTED) from failed
     if not isinstance(out, dict):
-        raise ApiError(422, "the server rejected our request due to an error in our request")
+        raise generic(422, REJECTED)
     return out
 
 

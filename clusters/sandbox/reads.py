@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from clusters.sandbox import selectors
-from clusters.sandbox.answers import ApiError, Cause, expired, invalid
+from clusters.sandbox.answers import ApiError, Cause, expired, invalid_options, too_large, unsupported
 from clusters.sandbox.backend import Backend
 from clusters.sandbox.convert import to_served
 from clusters.sandbox.registry import Served
@@ -36,9 +36,13 @@ class Filter:
     fields: tuple[Any, ...]
 
     @classmethod
-    def of(cls, namespace: str, query: Any) -> Filter:
+    def of(cls, namespace: str, query: Any, served: Served) -> Filter:
         """From a URL's query. Raises ApiError 400."""
         tests = selectors.fields(query.get("fieldSelector", ""))
+        if tests:
+            held = (served.crd or {}).get("selectableFields") or ()
+            extra = tuple(field["jsonPath"].lstrip(".") for field in held)
+            selectors.check_fields(served.group, served.resource, extra, tests)
         name = next((value for path, value, equal in tests if path == ("metadata", "name") and equal), "")
         return cls(namespace, name, selectors.labels(query.get("labelSelector", "")), tests)
 
@@ -60,7 +64,8 @@ def parse_version(text: str) -> int:
     if not text:
         return 0
     if not text.isdigit():
-        raise ApiError(500, f'resourceVersion: Invalid value: "{text}"', reason="")
+        why = f'resourceVersion: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax'
+        raise ApiError(500, why, reason="")
     return int(text)
 
 
@@ -72,10 +77,10 @@ def partial(obj: Manifest) -> Manifest:
 def encoder(table: Table, served: Served, metadata_only: bool) -> Callable[[Place, Manifest], bytes]:
     """How objects of a table become JSON for a reader of `served`."""
     if metadata_only:
-        return lambda place, obj: orjson.dumps(partial(obj))
+        return lambda _, obj: orjson.dumps(partial(obj))
     if served.version == served.storage:
         return table.encoded
-    return lambda place, obj: orjson.dumps(to_served(obj, served))
+    return lambda _, obj: orjson.dumps(to_served(obj, served))
 
 
 def list_objects(
@@ -83,11 +88,14 @@ def list_objects(
 ) -> bytes:
     """The body of a LIST. Raises ApiError 400, 410, 422, 504."""
     table = b.store.table(served.group, served.resource)
-    wanted = Filter.of(namespace, query)
+    wanted = Filter.of(namespace, query, served)
     limit = int(query.get("limit") or 0)
     token = query.get("continue", "")
-    _check_list(served, query, token)
-    version = parse_version(query.get("resourceVersion", ""))
+    _check_list(query, token)
+    try:
+        version = parse_version(query.get("resourceVersion", ""))
+    except ApiError as garbage:
+        raise ApiError(400, f"invalid resource version: {garbage.message}") from garbage
     start: Place = ("", "")
     objects, order = table.objects, table.order()
     at = b.store.version
@@ -96,22 +104,18 @@ def list_objects(
     elif query.get("resourceVersionMatch") == "Exact":
         at = _exact(b, table, version)
     elif version > b.store.version:
-        raise ApiError(504, f"Timeout: Too large resource version: {version}, current: {b.store.version}")
+        raise too_large(version, b.store.version)
     elif query.get("resourceVersion") == "0":
         limit = 0
     if at != b.store.version:
         objects = table.snapshot(at)
         order = sorted(objects)
-    return _page(
-        table, served, wanted, objects, order, at, start, limit, encoder(table, served, metadata_only)
-    )
+    return _page(served, wanted, objects, order, at, start, limit, encoder(table, served, metadata_only))
 
 
-def _check_list(served: Served, query: Any, token: str) -> None:
+def _check_list(query: Any, token: str) -> None:
     match, version = query.get("resourceVersionMatch", ""), query.get("resourceVersion", "")
     causes = []
-    if query.get("sendInitialEvents"):
-        causes.append(_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     if match and token:
         causes.append(
             _forbidden("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided")
@@ -122,8 +126,10 @@ def _check_list(served: Served, query: Any, token: str) -> None:
     elif match == "Exact" and version == "0":
         text = 'resourceVersionMatch "exact" is forbidden for resourceVersion "0"'
         causes.append(_forbidden("resourceVersionMatch", text))
+    if query.get("sendInitialEvents"):
+        causes.append(_forbidden("sendInitialEvents", "sendInitialEvents is forbidden for list"))
     if causes:
-        raise invalid("ListOptions", "meta.k8s.io", "", causes)
+        raise invalid_options("ListOptions", causes)
 
 
 def _forbidden(field: str, text: str) -> Cause:
@@ -135,7 +141,7 @@ def _continued(table: Table, token: str) -> tuple[int, Place]:
         held = orjson.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
         at, start = int(held["rv"]), tuple(held["start"])
     except (ValueError, KeyError, TypeError) as broken:
-        raise ApiError(400, "continue key is not valid") from broken
+        raise ApiError(400, f"invalid continue token: continue key is not valid: {broken}") from broken
     if at < table.floor:
         fresh = _token(-1, start)
         raise ApiError(410, LAPSED, metadata={"continue": fresh})
@@ -149,14 +155,13 @@ def _token(at: int, start: Place) -> str:
 
 def _exact(b: Backend, table: Table, version: int) -> int:
     if version > b.store.version:
-        raise ApiError(504, f"Timeout: Too large resource version: {version}, current: {b.store.version}")
+        raise too_large(version, b.store.version)
     if version < table.floor:
         raise expired("The resourceVersion for the provided list is too old.")
     return version
 
 
 def _page(
-    table: Table,
     served: Served,
     wanted: Filter,
     objects: dict[Place, Manifest],
@@ -167,6 +172,7 @@ def _page(
     encode: Callable[[Place, Manifest], bytes],
 ) -> bytes:
     items: list[bytes] = []
+    last = start
     metadata: Manifest = {"resourceVersion": str(at)}
     rest = [place for place in order if place > start and wanted.place(place)] if start != ("", "") else order
     for index, place in enumerate(rest):
@@ -257,14 +263,14 @@ def open_watch(
 ) -> Watcher:
     """A registered Watcher with what it must send first. Raises ApiError 422 before, 410 as the first event."""
     table = b.store.table(served.group, served.resource)
-    streaming = _check_watch(served, query)
+    streaming = _check_watch(query)
     text = query.get("resourceVersion", "")
     version = parse_version(text)
-    watcher = Watcher(served, table, Filter.of(namespace, query), wake, partly)
+    watcher = Watcher(served, table, Filter.of(namespace, query, served), wake, partly)
     watcher.version = b.store.version
     bookmarks = query.get("allowWatchBookmarks") in ("1", "true")
     if version > b.store.version and streaming:
-        raise ApiError(504, "Timeout: Too large resource version", reason="Timeout")
+        raise too_large(version, b.store.version)
     if version in (0,) or streaming:
         watcher.initial()
         if bookmarks:
@@ -279,20 +285,18 @@ def open_watch(
     return watcher
 
 
-def _check_watch(served: Served, query: Any) -> bool:
+def _check_watch(query: Any) -> bool:
     """Whether this is a streaming list. Raises ApiError 422 for options that do not go together."""
     given, match = query.get("sendInitialEvents"), query.get("resourceVersionMatch", "")
     causes = []
     if given is not None and match != "NotOlderThan":
+        text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        causes.append(_forbidden("resourceVersionMatch", text))
         if match:
-            text = f'Unsupported value: "{match}": supported values: "NotOlderThan"'
-            causes.append(Cause("resourceVersionMatch", text, "FieldValueNotSupported"))
-        else:
-            text = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
-            causes.append(_forbidden("resourceVersionMatch", text))
+            causes.append(unsupported("resourceVersionMatch", match, ["NotOlderThan"]))
     elif given is None and match:
         text = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"
         causes.append(_forbidden("resourceVersionMatch", text))
     if causes:
-        raise invalid("ListOptions", "meta.k8s.io", "", causes)
+        raise invalid_options("ListOptions", causes)
     return given in ("1", "true")

@@ -33,6 +33,7 @@ class Node:
         "key_defaults",
         "keys",
         "kind",
+        "name",
         "patch",
         "raw",
         "required",
@@ -51,6 +52,7 @@ class Node:
         self.patch: str | None = None
         self.raw: dict[str, Any] | None = None
         self.empty: dict[str, str] = {}
+        self.name = ""
 
 
 ANYTHING = Node(ANY)
@@ -82,7 +84,9 @@ def recorded() -> dict[str, Any]:
 
 @cache
 def _definition(name: str) -> Node:
-    return Node(STRUCT)
+    node = Node(STRUCT)
+    node.name = name.rpartition(".")[2]
+    return node
 
 
 @cache

@@ -69,6 +69,54 @@ def fields(text: str) -> tuple[tuple[tuple[str, ...], str, bool], ...]:
     return tuple(made)
 
 
+KNOWN_FIELDS = {
+    ("", "events"): (
+        "involvedObject.kind",
+        "involvedObject.namespace",
+        "involvedObject.name",
+        "involvedObject.uid",
+        "involvedObject.apiVersion",
+        "involvedObject.resourceVersion",
+        "involvedObject.fieldPath",
+        "reason",
+        "reportingComponent",
+        "source",
+        "type",
+    ),
+    ("", "namespaces"): ("status.phase",),
+    ("", "nodes"): ("spec.unschedulable",),
+    ("", "pods"): (
+        "spec.nodeName",
+        "spec.restartPolicy",
+        "spec.schedulerName",
+        "spec.serviceAccountName",
+        "spec.hostNetwork",
+        "status.phase",
+        "status.podIP",
+        "status.podIPs",
+        "status.nominatedNodeName",
+    ),
+    ("", "replicationcontrollers"): ("status.replicas",),
+    ("", "secrets"): ("type",),
+    ("", "services"): ("spec.clusterIP", "spec.type"),
+    ("apps", "replicasets"): ("status.replicas",),
+    ("batch", "jobs"): ("status.successful",),
+}
+
+
+def check_fields(
+    group: str, resource: str, extra: tuple[str, ...], tests: tuple[tuple[Any, ...], ...]
+) -> None:
+    """Raises ApiError 400 for a field that cannot be selected; `extra` are selectable fields of a custom kind."""
+    for path, _, _ in tests:
+        name = ".".join(path)
+        if path[0] == "metadata" and name in ("metadata.name", "metadata.namespace"):
+            continue
+        if name not in KNOWN_FIELDS.get((group, resource), ()) and name not in extra:
+            text = 'is not a known field selector: only "metadata.name", "metadata.namespace"'
+            raise ApiError(400, f'"{name}" {text}')
+
+
 def matches_fields(obj: Manifest, tests: tuple[tuple[tuple[str, ...], str, bool], ...]) -> bool:
     for path, value, equal in tests:
         held: Any = obj

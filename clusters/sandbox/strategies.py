@@ -137,6 +137,10 @@ def on_update(served: Served, old: Manifest, new: Manifest, addresses: Addresses
         for field in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
             if not spec.get(field) and held.get(field):
                 spec[field] = held[field]
+        if spec.get("clusterIP") != held.get("clusterIP") and spec.get("clusterIPs") == held.get(
+            "clusterIPs"
+        ):
+            spec["clusterIPs"] = [spec["clusterIP"]]
         if spec.get("type") == "ClusterIP":
             for port in spec.get("ports") or ():
                 port.pop("nodePort", None)

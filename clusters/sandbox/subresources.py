@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -36,7 +38,8 @@ def scale_of(served: Served, obj: Manifest) -> Manifest:
     selector = (obj.get("spec") or {}).get("selector") or {}
     if isinstance(selector, dict) and selector.get("matchLabels"):
         status["selector"] = ",".join(f"{k}={v}" for k, v in sorted(selector["matchLabels"].items()))
-    spec = {"replicas": (obj.get("spec") or {}).get("replicas", 0)}
+    replicas = (obj.get("spec") or {}).get("replicas", 0)
+    spec = {"replicas": replicas} if replicas else {}
     return {
         "kind": "Scale",
         "apiVersion": "autoscaling/v1",
@@ -75,9 +78,10 @@ def token(b: Backend, namespace: str, name: str, body: Manifest) -> Manifest:
     account = b.store.get("", "serviceaccounts", namespace, name)
     if account is None:
         raise ApiError(404, f'serviceaccounts "{name}" not found')
-    made = secrets.token_urlsafe(32)
-    b.tokens[made] = f"system:serviceaccount:{namespace}:{name}"
     seconds = int((body.get("spec") or {}).get("expirationSeconds") or 3600)
+    user = f"system:serviceaccount:{namespace}:{name}"
+    made = _web_token(user, seconds)
+    b.tokens[made] = user
     status = {"token": made, "expirationTimestamp": b.after(seconds)}
     spec = {
         "audiences": ["https://kubernetes.default.svc"],
@@ -88,6 +92,14 @@ def token(b: Backend, namespace: str, name: str, body: Manifest) -> Manifest:
     metadata = {"name": name, "namespace": namespace, "creationTimestamp": b.now()}
     base = {"kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1", "metadata": metadata}
     return {**base, "spec": spec, "status": status}
+
+
+def _web_token(user: str, seconds: int) -> str:
+    """Something that reads like a JSON web token; its signature is random."""
+    now = int(datetime.now(UTC).timestamp())
+    claims = {"sub": user, "iat": now, "exp": now + seconds, "iss": "https://kubernetes.default.svc"}
+    parts = [orjson.dumps({"alg": "none"}), orjson.dumps(claims), secrets.token_bytes(32)]
+    return ".".join(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts)
 
 
 def evict(b: Backend, served: Served, namespace: str, name: str, body: Manifest) -> Manifest:

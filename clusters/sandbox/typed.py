@@ -17,6 +17,7 @@ Problems = list[tuple[str, str]]
 NUMERIC = ("int32", "int64", "number")
 STRINGS = ("string", "time", "bytes")
 GO_NAMES = {str: "string", bool: "bool", int: "int64", float: "float64", dict: "map[string]interface {}"}
+NO_KEYS = "associative list with keys may not have non-map elements"
 
 
 def element_of(item: Any, node: Node) -> str:
@@ -74,7 +75,7 @@ def _read(value: Any, node: Node, problems: Problems, duplicates: bool, atomic: 
 
 def _read_map(value: Any, node: Node, problems: Problems, duplicates: bool, atomic: bool) -> FieldSet | None:
     if not isinstance(value, dict):
-        problems.append(("", f"expected map, got {_shown(value)}"))
+        problems.append(("", f"expected map, got &{{{_plain(value)}}}"))
         return None
     inside = atomic or node.atomic
     out: FieldSet = {}
@@ -101,12 +102,15 @@ def _read_list(
     value: Any, node: Node, kind: int, problems: Problems, duplicates: bool, atomic: bool
 ) -> FieldSet | None:
     if not isinstance(value, list):
-        problems.append(("", f"expected list, got {_shown(value)}"))
+        problems.append(("", f"expected list, got &{{{_plain(value)}}}"))
         return None
     inside = atomic or kind == ATOMIC_LIST
     out: FieldSet = {}
     seen: set[str] = set()
     for index, item in enumerate(value):
+        if kind == KEYED_LIST and not isinstance(item, dict):
+            problems.append(("", f"element {index}: {NO_KEYS}"))
+            break
         element = f"[{index}]" if kind == ATOMIC_LIST else element_of(item, node)
         if kind != ATOMIC_LIST:
             if element in seen and not duplicates:
@@ -136,8 +140,28 @@ def _prefix(problems: Problems, mark: int, step: str) -> None:
 
 
 def _shown(value: Any) -> str:
-    text = f'"{value}"' if isinstance(value, str) else orjson.dumps(value).decode()
-    return f"&value.valueUnstructured{{Value:{text}}}"
+    return f"&value.valueUnstructured{{Value:{_go(value)}}}"
+
+
+def _go(value: Any) -> str:
+    """A value as Go's `%#v` prints it."""
+    if isinstance(value, dict):
+        inner = ", ".join(f"{orjson.dumps(k).decode()}:{_go(v)}" for k, v in value.items())
+        return f"map[string]interface {{}}{{{inner}}}"
+    if isinstance(value, list):
+        return "[]interface {}{" + ", ".join(map(_go, value)) + "}"
+    return orjson.dumps(value).decode() if value is not None else "interface {}(nil)"
+
+
+def _plain(value: Any) -> str:
+    """A value as Go's `%v` prints it."""
+    if isinstance(value, dict):
+        return "map[" + " ".join(f"{k}:{_plain(v)}" for k, v in value.items()) + "]"
+    if isinstance(value, list):
+        return "[" + " ".join(map(_plain, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "<nil>" if value is None else str(value)
 
 
 def _scalar_problem(value: Any, scalar: str) -> str:
@@ -148,17 +172,19 @@ def _scalar_problem(value: Any, scalar: str) -> str:
             return ""
         return f"expected numeric (int or float), got {GO_NAMES.get(type(value), '[]interface {}')}"
     if scalar == "bool":
-        return "" if isinstance(value, bool) else f"expected boolean, got {_shown(value)}"
+        return "" if isinstance(value, bool) else f"expected boolean, got &{{{_plain(value)}}}"
     if isinstance(value, (dict, list)):
-        return f"expected any scalar, got {_shown(value)}"
+        return f"expected any scalar, got &{{{_plain(value)}}}"
     return ""
 
 
 def merge(live: Any, config: Any, node: Node) -> Any:
     """`live` with everything that `config` says; lists by key keep foreign items where they are."""
-    if live is None or config is None or live is config:
+    if live is None or live is config:
         return config
     kind = node.kind
+    if not config and live and not node.atomic and _granular(kind, live, config):
+        return live
     if kind == ANY and isinstance(config, dict) and isinstance(live, dict):
         kind = MAP
     if kind in (STRUCT, MAP) and not node.atomic and isinstance(live, dict) and isinstance(config, dict):
@@ -166,6 +192,15 @@ def merge(live: Any, config: Any, node: Node) -> Any:
     if kind in (KEYED_LIST, SET_LIST) and isinstance(live, list) and isinstance(config, list):
         return _merge_list(live, config, node)
     return live if live == config and type(live) is type(config) else config
+
+
+def _granular(kind: int, live: Any, config: Any) -> bool:
+    """Whether nothing (null or empty) in the place of a container leaves the container as it is."""
+    if config is not None and not isinstance(config, (dict, list)):
+        return False
+    if isinstance(live, dict):
+        return kind in (STRUCT, MAP, ANY)
+    return isinstance(live, list) and kind in (KEYED_LIST, SET_LIST)
 
 
 def _merge_map(live: dict[str, Any], config: dict[str, Any], node: Node) -> dict[str, Any]:

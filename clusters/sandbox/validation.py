@@ -32,6 +32,15 @@ VALUE_TEXT = (
     "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
     "validation is '(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
+KEY_TEXT = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
+    "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+)
+CONFIG_KEY_TEXT = (
+    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  "
+    "or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
+)
 DNS_LABELS = {("", "Namespace"), ("", "Service")}
 FREE_NAMES = {"rbac.authorization.k8s.io"}
 MEBIBYTE = 1024 * 1024
@@ -70,9 +79,7 @@ def metadata_causes(served: Served, metadata: Manifest) -> list[Cause]:
         causes.append(invalid_value("metadata.name", name, SUBDOMAIN_TEXT))
     for key, value in (metadata.get("labels") or {}).items():
         if not LABEL_KEY.fullmatch(key):
-            causes.append(
-                invalid_value("metadata.labels", key, "name part must consist of alphanumeric characters")
-            )
+            causes.append(invalid_value("metadata.labels", key, KEY_TEXT))
         if not isinstance(value, str) or len(value) > 63 or not LABEL_VALUE.fullmatch(value):
             causes.append(invalid_value("metadata.labels", value, VALUE_TEXT))
     annotations = metadata.get("annotations")
@@ -96,7 +103,9 @@ def required_causes(value: Any, node: Node, path: str) -> list[Cause]:
                 break
             here = f"{path}[{index}]"
             if node.kind == KEYED_LIST:
-                causes += [required(f"{here}.{key}") for key in _demanded(node) if not item.get(key)]
+                causes += [
+                    required(f"{here}.{key}") for key in _demanded(node) if item.get(key) in (None, "")
+                ]
             causes += required_causes(item, node.element, here)
     return causes
 
@@ -113,9 +122,8 @@ def _workload(obj: Manifest) -> list[Cause]:
     labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
     if selector is None:
         causes.append(required("spec.selector"))
-    if not selector or not (selector.get("matchLabels") or selector.get("matchExpressions")):
-        if selector is not None:
-            causes.append(invalid_value("spec.selector", "{}", "empty selector is invalid for deployment"))
+    elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
+        causes.append(invalid_value("spec.selector", {}, "empty selector is invalid for deployment"))
     if selector is None or not of_selector(selector)(labels):
         shown = "{" + ",".join(f'"{k}":"{v}"' for k, v in labels.items()) + "}"
         text = f"Invalid value: {shown if labels else 'null'}: `selector` does not match template `labels`"
@@ -147,9 +155,10 @@ def _stateful_set(obj: Manifest) -> list[Cause]:
     strategy = obj["spec"].get("updateStrategy") or {}
     causes = _workload(obj)
     if strategy.get("type") == "OnDelete" and strategy.get("rollingUpdate") is not None:
-        shown = "apps.RollingUpdateStatefulSetStrategy{}"
-        text = f"Invalid value: {shown}: only allowed for updateStrategy 'RollingUpdate'"
-        causes.append(Cause("spec.updateStrategy.rollingUpdate", text))
+        held = strategy["rollingUpdate"]
+        shown = {"Partition": held.get("partition"), "MaxUnavailable": held.get("maxUnavailable")}
+        text = "only allowed for updateStrategy 'RollingUpdate'"
+        causes.append(invalid_value("spec.updateStrategy.rollingUpdate", shown, text))
     return causes
 
 
@@ -158,9 +167,7 @@ def _job(obj: Manifest) -> list[Cause]:
     causes = _containers(template, "spec.template.spec")
     policy = (template.get("spec") or {}).get("restartPolicy")
     if policy not in ("OnFailure", "Never"):
-        names = '"OnFailure", "Never"'
-        text = f'Unsupported value: "{policy}": supported values: {names}'
-        causes.append(Cause("spec.template.spec.restartPolicy", text, "FieldValueNotSupported"))
+        causes.append(required("spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"'))
     return causes
 
 
@@ -184,6 +191,8 @@ def _service(obj: Manifest) -> list[Cause]:
         if not 0 < (port.get("port") or 0) < 65536:
             text = "must be between 1 and 65535, inclusive"
             causes.append(invalid_value(f"spec.ports[{index}].port", port.get("port"), text))
+            if isinstance(target, int) and not 0 < target < 65536:
+                causes.append(invalid_value(f"spec.ports[{index}].targetPort", target, text))
     return causes
 
 
@@ -194,13 +203,20 @@ def _config(obj: Manifest) -> list[Cause]:
         for key, value in (obj.get(field) or {}).items():
             size += len(value.encode()) if isinstance(value, str) else 0
             if len(key) > 253 or not CONFIG_KEY.fullmatch(key):
-                text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
+                text = CONFIG_KEY_TEXT
                 causes.append(invalid_value(f"{field}[{key}]", key, text))
     limit = MEBIBYTE if obj["kind"] == "ConfigMap" else MEBIBYTE * 4 // 3
     if size > limit:
-        field = "" if obj["kind"] == "ConfigMap" else "data"
+        field = "[]" if obj["kind"] == "ConfigMap" else "data"
         causes.append(Cause(field, f"Too long: may not be more than {MEBIBYTE} bytes", "FieldValueTooLong"))
     return causes
+
+
+def _ingress(obj: Manifest) -> list[Cause]:
+    spec = obj.get("spec") or {}
+    if spec.get("rules") or spec.get("defaultBackend"):
+        return []
+    return [invalid_value("spec", None, "either `defaultBackend` or `rules` must be specified")]
 
 
 def _autoscaler(obj: Manifest) -> list[Cause]:
@@ -211,7 +227,7 @@ def _autoscaler(obj: Manifest) -> list[Cause]:
         if not target.get(key):
             causes.append(required(f"spec.scaleTargetRef.{key}"))
     if not spec.get("maxReplicas"):
-        causes.append(invalid_value("spec.maxReplicas", spec.get("maxReplicas", 0), "must be greater than 0"))
+        causes.append(required("spec.maxReplicas", "must be set and greater than 0"))
     return causes
 
 
@@ -254,6 +270,7 @@ VALIDATORS: dict[tuple[str, str], Callable[[Manifest], list[Cause]]] = {
     ("", "ConfigMap"): _config,
     ("", "Secret"): _config,
     ("", "PersistentVolumeClaim"): _claim,
+    ("networking.k8s.io", "Ingress"): _ingress,
     ("autoscaling", "HorizontalPodAutoscaler"): _autoscaler,
     ("apiextensions.k8s.io", "CustomResourceDefinition"): _crd,
 }

@@ -17,6 +17,7 @@ from clusters.sandbox.answers import (
     conflict,
     forbidden_field,
     invalid,
+    required,
 )
 from clusters.sandbox.backend import Backend, Options
 from clusters.sandbox.conform import Findings
@@ -112,7 +113,8 @@ def apply(
     config = _applied(served, body, namespace, name, live)
     shown = to_served(live, served) if live is not None else None
     writer = _writer(b, served, options, subresource)
-    what = f"{namespace}/{name}; {served.group}/{served.version}, Kind={served.kind}"
+    sent = (body.get("metadata") or {}).get("namespace", "")
+    what = f"{sent}/{name}; {served.group}/{served.version}, Kind={served.kind}"
     if live is None and subresource:
         b.get(served, namespace, name)
     merged, entries = managers.apply(shown, config, served.node, writer, force=options.force, what=what)
@@ -132,6 +134,15 @@ def apply(
 
 def _applied(served: Served, body: Manifest, namespace: str, name: str, live: Manifest | None) -> Manifest:
     """The body of an apply after the checks that come before the schema."""
+    if not isinstance(body, dict) or (body.get("apiVersion"), body.get("kind")) != (
+        served.api_version,
+        served.kind,
+    ):
+        raise _not_applicable(body)
+    if live is None and not (body.get("metadata") or {}).get("name"):
+        raise ApiError(
+            400, f"the name of the object ({name} based on URL) was undeterminable: name must be provided"
+        )
     config = _addressed(served, body, namespace, name)
     metadata = config["metadata"]
     if metadata.get("managedFields") is not None:
@@ -151,11 +162,20 @@ def _applied(served: Served, body: Manifest, namespace: str, name: str, live: Ma
     return config
 
 
+def _not_applicable(body: Any) -> ApiError:
+    held = body if isinstance(body, dict) else {}
+    version = held.get("apiVersion") or ""
+    shown = version if "/" in version else f"/{version}"
+    return ApiError(400, f"invalid object type: {shown}, Kind={held.get('kind') or ''}")
+
+
 def _addressed(served: Served, body: Any, namespace: str, name: str) -> Manifest:
     """A shallow copy of `body` with its own metadata that agrees with the URL. Raises ApiError 400."""
     if not isinstance(body, dict):
         raise ApiError(400, f"{served.kind} in version {served.version!r} cannot be handled: not an object")
     api_version, kind = body.get("apiVersion"), body.get("kind")
+    if not kind and not api_version:
+        api_version, kind = served.api_version, served.kind
     if kind != served.kind or api_version != served.api_version:
         raise _mismatch(served, api_version, kind)
     metadata = dict(body.get("metadata") or {})
@@ -172,15 +192,13 @@ def _addressed(served: Served, body: Any, namespace: str, name: str) -> Manifest
             text = f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})"
             raise ApiError(400, text)
         metadata["name"] = name
-    return {**body, "metadata": metadata}
+    return {**body, "apiVersion": api_version, "kind": kind, "metadata": metadata}
 
 
 def _mismatch(served: Served, api_version: Any, kind: Any) -> ApiError:
-    if not kind:
-        return ApiError(400, "Object 'Kind' is missing in the body of the request")
-    have = f"{api_version}, Kind={kind}"
-    text = f"{kind} in version {api_version!r} cannot be handled as a {served.kind}: expected "
-    return ApiError(400, f"{text}{served.api_version}, Kind={served.kind}, got {have}".replace("'", '"'))
+    version = str(api_version).rpartition("/")[2]
+    text = f'{kind} in version "{version}" cannot be handled as a {served.kind}: '
+    return ApiError(400, f"{text}converting ({version}.{kind}) to ({served.kind}): unknown conversion")
 
 
 def _writer(b: Backend, served: Served, options: Options, subresource: str) -> Writer:
@@ -209,8 +227,9 @@ def _shaped(served: Served, obj: Manifest, options: Options, act: str) -> Manife
         out = shapes.conform(obj, served.node, found)
     if found.broken:
         if applying:
-            text = f"failed to convert new object ({act}) to proper version: {found.broken[0]}"
-            raise ApiError(500, text, reason="")
+            kind = act.partition("; ")[2]
+            text = f"failed to convert new object ({act}) to proper version: unable to convert unstructured object to "
+            raise ApiError(500, f"{text}{kind}: {found.broken[0]}", reason="")
         raise _undecodable(served, found.broken[0])
     if found.unknown and not applying:
         _unknown_fields(served, found.unknown, options)
@@ -279,8 +298,9 @@ def _create(b: Backend, served: Served, obj: Manifest, entries: list[Manifest], 
         metadata.pop(field, None)
     name = metadata.get("name", "")
     if not name:
-        text = "Required value: name or generateName is required"
-        raise invalid(served.kind, served.group, "", [Cause("metadata.name", text)])
+        raise invalid(
+            served.kind, served.group, "", [required("metadata.name", "name or generateName is required")]
+        )
     b.admit("CREATE", served, obj)
     table = b.store.table(served.group, served.resource)
     place = (metadata.get("namespace", ""), name)
@@ -374,10 +394,9 @@ def _finished(
     stored = to_storage(new, served)
     table = b.store.table(served.group, served.resource)
     place = (held.get("namespace", ""), held["name"])
-    if metadata.get("deletionTimestamp") and not metadata.get("finalizers") and held.get("finalizers"):
-        if not deletes.still_wanted(served, stored):
-            return to_served(b.store.write(table, place, stored, gone=True), served)
-    return to_served(b.store.write(table, place, stored), served)
+    released = metadata.get("deletionTimestamp") and not metadata.get("finalizers") and held.get("finalizers")
+    gone = bool(released) and not deletes.still_wanted(served, stored)
+    return to_served(b.store.write(table, place, stored, gone=gone), served)
 
 
 def _check_finalizers(served: Served, held: Manifest, metadata: Manifest) -> None:

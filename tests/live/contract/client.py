@@ -134,7 +134,11 @@ class Api:
         if query:
             target += "?" + urllib.parse.urlencode(query)
         raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        base = {"Authorization": f"Bearer {self.token}", "Accept": "application/json", "User-Agent": "contract/1"}
+        base = {
+            "Authorization": f"Bearer {self.token}",
+            "Accept": "application/json",
+            "User-Agent": "contract/1",
+        }
         if raw is not None:
             base["Content-Type"] = "application/json"
         connection.request(method, target, raw, base | headers)
@@ -209,7 +213,9 @@ class Api:
         return self.request("GET", self.path(obj, collection=True), **query)
 
     @contextmanager
-    def watch(self, obj: Body, *, timeout: float = 15.0, accept: str = "application/json", **query: str) -> Iterator[Stream]:
+    def watch(
+        self, obj: Body, *, timeout: float = 15.0, accept: str = "application/json", **query: str
+    ) -> Iterator[Stream]:
         """An open watch of the collection of `obj`."""
         connection = self.connect(timeout)
         try:

@@ -102,9 +102,7 @@ def empties(folder: Path, release: str) -> dict[str, dict[str, str]]:
             if STABLE.fullmatch(path.parent.name):
                 package = f"{prefix}{path.parent.parent.name}.{path.parent.name}."
                 structs |= {package + name: fields for name, fields in go_structs(path.read_text()).items()}
-    return {
-        name: dict.fromkeys(fields, "") | flatten(name, structs) for name, fields in structs.items()
-    }
+    return {name: dict.fromkeys(fields, "") | flatten(name, structs) for name, fields in structs.items()}
 
 
 def go_structs(text: str) -> dict[str, dict[str, tuple[str, str]]]:

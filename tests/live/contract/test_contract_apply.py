@@ -45,7 +45,12 @@ def test_c1_a_no_op_apply_keeps_the_resource_version(api: Api, change: Body) -> 
     body = config(a="1")
     body["metadata"] |= change.get("metadata", {})
     if "status" in change:
-        service = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": [{"port": 80}]}}
+        service = {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": {"name": "s"},
+            "spec": {"ports": [{"port": 80}]},
+        }
         first = api.applied(service)
         body = service | change
     again = api.apply(body)
@@ -139,7 +144,9 @@ def test_foreign_items_of_a_keyed_list_keep_their_place(api: Api) -> None:
         return body
 
     api.applied(with_env("A", "B"))
-    other = {"spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "X", "value": "x"}]}]}}}}
+    other = {
+        "spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "X", "value": "x"}]}]}}}
+    }
     assert api.patch(with_env("A"), other, "strategic").status == 200
     names = [e["name"] for e in pod_spec(api.applied(with_env("B", "A")))["containers"][0]["env"]]
     assert set(names) == {"A", "B", "X"}
@@ -152,7 +159,9 @@ def test_keys_of_keyed_lists_contain_defaults(api: Api) -> None:
     owned = entry(api.applied(body), "gitops-hub")
     assert owned is not None
     container = owned["fieldsV1"]["f:spec"]["f:template"]["f:spec"]["f:containers"]['k:{"name":"c"}']
-    assert container["f:ports"] == {'k:{"containerPort":80,"protocol":"TCP"}': {".": {}, "f:containerPort": {}}}
+    assert container["f:ports"] == {
+        'k:{"containerPort":80,"protocol":"TCP"}': {".": {}, "f:containerPort": {}}
+    }
 
 
 def test_two_ports_of_one_number_differ_by_protocol(api: Api) -> None:
@@ -207,11 +216,18 @@ def test_an_equal_value_makes_both_owners(api: Api) -> None:
 
 
 def test_c4_two_managers_of_labels_do_not_strip_each_other(api: Api) -> None:
-    space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": api.namespace, "labels": {"a": "1"}}}
+    space = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": api.namespace, "labels": {"a": "1"}},
+    }
     other = copy.deepcopy(space)
     other["metadata"]["labels"] = {"b": "1"}
     api.applied(space, manager="gitops-hub-ns-a")
-    assert api.applied(other, manager="gitops-hub-ns-b")["metadata"]["labels"].items() >= {"a": "1", "b": "1"}.items()
+    assert (
+        api.applied(other, manager="gitops-hub-ns-b")["metadata"]["labels"].items()
+        >= {"a": "1", "b": "1"}.items()
+    )
     other["metadata"]["labels"] = {"c": "1"}
     labels = api.applied(other, manager="gitops-hub-ns-b")["metadata"]["labels"]
     assert "a" in labels
@@ -301,13 +317,17 @@ def test_c12_string_data_leaves_dropped_keys_behind(api: Api) -> None:
     assert api.applied(secret(a="1"))["data"] == {"a": "MQ==", "b": "Mg=="}
 
 
-def test_the_body_may_leave_out_the_name_but_not_have_another(api: Api) -> None:
+def test_the_name_may_be_left_out_of_a_change_but_not_of_a_creation(api: Api) -> None:
     body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {}, "data": {"a": "1"}}
     path = api.path(config())
     headers = {"Content-Type": "application/apply-patch+yaml"}
-    made = api.request("PATCH", path, body, headers=headers, fieldManager="x")
-    assert made.status == 201
-    assert made.body["metadata"]["name"] == "c"
+    absent = api.request("PATCH", path, body, headers=headers, fieldManager="x")
+    assert absent.status == 400
+    assert absent.body["message"] == (
+        "the name of the object (c based on URL) was undeterminable: name must be provided"
+    )
+    api.applied(config(a="1"))
+    assert api.request("PATCH", path, body, headers=headers, fieldManager="x").status == 200
     body["metadata"] = {"name": "z"}
     assert api.request("PATCH", path, body, headers=headers, fieldManager="x").status == 400
     body["metadata"] = {"name": "c", "namespace": "zz"}
@@ -387,7 +407,11 @@ def test_a_set_of_finalizers_merges_by_value(api: Api) -> None:
     body = config(a="1")
     body["metadata"]["finalizers"] = ["example.com/mine"]
     api.applied(body)
-    other = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "finalizers": ["example.com/other"]}}
+    other = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "c", "finalizers": ["example.com/other"]},
+    }
     both = api.applied(other, manager="other")
     assert both["metadata"]["finalizers"] == ["example.com/mine", "example.com/other"]
     left = api.applied(config(a="1"))
