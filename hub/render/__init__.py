@@ -144,13 +144,11 @@ def _require_folder(tree: Tree, path: str) -> None:
     entry = tree.entry(path)
     if entry is None:
         message = f'path "{path}" does not exist at {tree.commit[:7]}'
-        raise SourceError("PathNotFound", message, "check path", permanent=False)
+        raise SourceError("PathNotFound", message, "check path")
     if entry.kind == "submodule":
         raise SourceError("SubmoduleNotSupported", f"{path} is a submodule")
     if entry.kind != "folder":
-        raise SourceError(
-            "PathNotFound", f'path "{path}" is a {entry.kind}', "name a folder", permanent=False
-        )
+        raise SourceError("PathNotFound", f'path "{path}" is a {entry.kind}', "name a folder")
 
 
 def _overridden(

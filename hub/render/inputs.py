@@ -43,7 +43,7 @@ def affected(old: InputSet, tree: Tree) -> bool:
             _differs(tree, listing) for listing in old.listings
         )
     except SourceError as error:
-        if error.permanent or error.code in ("PathNotFound", "OutOfBoundsPath"):
+        if error.permanent:
             return True
         raise
 

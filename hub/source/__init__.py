@@ -47,6 +47,7 @@ __all__ = [
     "ensure",
     "mirror_folder",
     "obtain",
+    "obtain_each",
     "poll",
     "remove_mirror",
     "repack",
@@ -70,6 +71,15 @@ class Obtained:
     mirror: Mirror
 
 
+@dataclass(frozen=True, slots=True)
+class ObtainedEach:
+    """What `obtain_each` found: per Wanted its Resolution, or why there is none (always permanent)."""
+
+    table: RefTable
+    outcomes: tuple[Resolution | SourceError, ...]
+    mirror: Mirror
+
+
 def obtain(
     access: RepositoryAccess,
     wanted: Sequence[Wanted],
@@ -80,30 +90,77 @@ def obtain(
 ) -> Obtained:
     """List (unless a table is given), resolve, fetch what is missing; if a ref moved meanwhile, list once more.
 
-    Raises SourceError.
+    Raises SourceError, also when only one of `wanted` does not exist.
+    """
+    found = obtain_each(access, wanted, root=root, table=table, source_limits=source_limits)
+    resolutions = []
+    for outcome in found.outcomes:
+        if isinstance(outcome, SourceError):
+            raise outcome
+        resolutions.append(outcome)
+    return Obtained(found.table, tuple(resolutions), found.mirror)
+
+
+def obtain_each(
+    access: RepositoryAccess,
+    wanted: Sequence[Wanted],
+    *,
+    root: Path,
+    table: RefTable | None = None,
+    source_limits: SourceLimits = DEFAULT_LIMITS,
+) -> ObtainedEach:
+    """As `obtain`, with one fetch for all that exist; a target that does not is told in its place.
+
+    Raises SourceError for what concerns the whole Repository (unreachable, refused, mirror not writable).
     """
     extra = [each.target_revision for each in wanted if each.target_revision.startswith("refs/")]
-    for attempt in (1, 2):
-        refs = (
-            table
-            if table is not None and attempt == 1
-            else poll(access, extra_refs=extra, source_limits=source_limits)
+    refs = table or poll(access, extra_refs=extra, source_limits=source_limits)
+    nothing = Mirror(access, mirror_folder(root, access), (), source_limits)
+
+    def outcomes_now() -> tuple[Resolution | SourceError, ...]:
+        return tuple(_outcome(refs, each, nothing) for each in wanted)
+
+    outcomes = outcomes_now()
+    try:
+        return ObtainedEach(refs, outcomes, _ensure(nothing, outcomes, root))
+    except RefMoved:
+        refs = poll(access, extra_refs=extra, source_limits=source_limits)
+        outcomes = outcomes_now()
+    except SourceError as error:
+        if error.code != "RevisionNotFound":
+            raise
+    outcomes = tuple(_alone(nothing, outcome, root) for outcome in outcomes)
+    return ObtainedEach(refs, outcomes, _ensure(nothing, outcomes, root))
+
+
+def _outcome(refs: RefTable, wanted: Wanted, mirror: Mirror) -> Resolution | SourceError:
+    try:
+        return resolve(
+            refs,
+            wanted.target_revision,
+            wanted.tag_prefix,
+            url=mirror.access.url,
+            find_commits=mirror.find_commits,
         )
-        known = Mirror(access, mirror_folder(root, access), (), source_limits)
-        found = tuple(
-            resolve(
-                refs, each.target_revision, each.tag_prefix, url=access.url, find_commits=known.find_commits
-            )
-            for each in wanted
-        )
-        try:
-            return Obtained(refs, found, ensure(access, found, root=root, source_limits=source_limits))
-        except RefMoved as error:
-            moved = error
-        except MirrorCorrupt as error:
-            raise SourceError(
-                "RepositoryUnavailable", f"the mirror cannot be built: {error}", permanent=False
-            ) from error
-    raise SourceError(
-        "RepositoryUnavailable", f"the refs moved while they were fetched: {moved}", permanent=False
-    ) from moved
+    except SourceError as error:
+        return error
+
+
+def _ensure(mirror: Mirror, outcomes: Sequence[Resolution | SourceError], root: Path) -> Mirror:
+    good = [each for each in outcomes if isinstance(each, Resolution)]
+    return ensure(mirror.access, good, root=root, source_limits=mirror.limits) if good else mirror
+
+
+def _alone(mirror: Mirror, outcome: Resolution | SourceError, root: Path) -> Resolution | SourceError:
+    """Fetch one Revision by itself, so that the one that cannot be had is known."""
+    try:
+        _ensure(mirror, [outcome], root)
+    except RefMoved as error:
+        raise SourceError(
+            "RepositoryUnavailable", f"the refs moved while they were fetched: {error}", permanent=False
+        ) from error
+    except SourceError as error:
+        if error.code != "RevisionNotFound":
+            raise
+        return error
+    return outcome

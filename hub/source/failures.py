@@ -33,7 +33,6 @@ _CORRUPT = re.compile(
     r"pack has bad object|inflate",
     re.IGNORECASE,
 )
-_TOO_LARGE = re.compile(r"died of signal 25|File too large|ended by SIGXFSZ")
 _DISK = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _MOVED = re.compile(
     r"couldn't find remote ref|not our ref|no such remote ref|did not contain|unadvertised object",
@@ -78,18 +77,12 @@ class _Answer:
     quota_used_up: bool = False
 
 
-def failure(
-    done: Completed, access: RepositoryAccess, url: RepositoryUrl, trace: str = "", *, limit_setting: str = ""
-) -> Exception:
+def failure(done: Completed, access: RepositoryAccess, url: RepositoryUrl, trace: str = "") -> Exception:
     """The error a failed Git call means: SourceError, MirrorCorrupt or RefMoved."""
     words = done.stderr.decode("utf-8", "replace")
     where = shown(url.url)
     if done.reason.startswith("timed out"):
         return _unavailable(where, "no answer in time")
-    if limit_setting and _TOO_LARGE.search(words + done.reason):
-        return SourceError(
-            "LimitExceeded", f"the mirror of {where} is too large ({limit_setting})", f"raise {limit_setting}"
-        )
     if done.killed or done.returncode == 127:
         return _unavailable(where, redact(done.reason, access.secrets, limit=_MAX_TEXT))
     if _DISK.search(words):

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 from uuid import uuid4
 
 from hub.core.sources import (
@@ -112,10 +113,12 @@ class Mirror:
     def heal(self) -> None:
         """Build the mirror again with what was wanted. Raises SourceError when the server does not give it."""
         with _locked(self.folder):
-            _remove(self.folder)
-            _create(self.folder, self.wanted)
-            _fetch(self, self.wanted, first=True)
-        self.rebuilt = True
+            try:
+                _rebuild(self)
+            except RefMoved as error:
+                raise SourceError(
+                    "RepositoryUnavailable", f"the mirror is gone and {error}", permanent=False
+                ) from error
 
 
 def ensure(
@@ -143,11 +146,21 @@ def ensure(
             if missing:
                 _fetch(mirror, missing, first=first)
         except MirrorCorrupt:
-            _remove(mirror.folder)
-            _create(mirror.folder, revisions)
-            _fetch(mirror, revisions, first=True)
-            mirror.rebuilt = True
+            _rebuild(mirror)
     return mirror
+
+
+def _rebuild(mirror: Mirror) -> None:
+    """Start anew with what is wanted; under the lock. Raises SourceError, RefMoved."""
+    _remove(mirror.folder)
+    _create(mirror.folder, mirror.wanted)
+    try:
+        _fetch(mirror, mirror.wanted, first=True)
+    except MirrorCorrupt as error:
+        raise SourceError(
+            "RepositoryUnavailable", f"the mirror cannot be built: {error}", permanent=False
+        ) from error
+    mirror.rebuilt = True
 
 
 def mirror_folder(root: Path, access: RepositoryAccess) -> Path:
@@ -227,9 +240,33 @@ def _create(folder: Path, revisions: Sequence[Resolution]) -> None:
 
 
 def _fetch(mirror: Mirror, wanted: Sequence[Resolution], *, first: bool) -> None:
-    """One fetch for all; afterwards every wanted commit is here, or an error says why not."""
-    access, timeout = mirror.access, FIRST_FETCH_S if first else FETCH_S
-    specs = sorted({_refspec(each) for each in wanted})
+    """One fetch for all; afterwards every wanted commit is here, or an error says why not.
+
+    A commit whose ref moved or went meanwhile is asked for by its id: what was planned can still be applied.
+    """
+    timeout = FIRST_FETCH_S if first else FETCH_S
+    named = [each for each in wanted if each.ref.startswith("refs/")]
+    try:
+        _fetch_once(mirror, sorted({_refspec(each) for each in wanted}), timeout)
+    except RefMoved:
+        if not named:
+            raise _no_commit(wanted[0].sha, mirror.access) from None
+    lost = [each for each in wanted if not mirror.has(each.sha)]
+    if lost:
+        try:
+            _fetch_once(mirror, sorted({_pin(each) for each in lost}), timeout)
+        except RefMoved:
+            if not named:
+                raise _no_commit(lost[0].sha, mirror.access) from None
+            raise
+    for each in lost:
+        if not mirror.has(each.sha):
+            raise _no_commit(each.sha, mirror.access)
+
+
+def _fetch_once(mirror: Mirror, refspecs: Sequence[str], timeout: float) -> None:
+    """One `git fetch`. Raises SourceError, MirrorCorrupt, RefMoved."""
+    access, size = mirror.access, mirror.limits.max_mirror_bytes
     depth = [f"--depth={access.depth}"] if access.depth > 0 else []
     flags = [
         "--quiet",
@@ -239,11 +276,18 @@ def _fetch(mirror: Mirror, wanted: Sequence[Resolution], *, first: bool) -> None
         "--no-recurse-submodules",
         "--refmap=",
     ]
-    size = mirror.limits.max_mirror_bytes
     with one_request(access), session(access) as call:
         done = run(
             command(
-                ["fetch", *flags, "--no-auto-maintenance", *depth, "--end-of-options", call.url.url, *specs],
+                [
+                    "fetch",
+                    *flags,
+                    "--no-auto-maintenance",
+                    *depth,
+                    "--end-of-options",
+                    call.url.url,
+                    *refspecs,
+                ],
                 folder=mirror.folder,
                 options=call.options,
             ),
@@ -255,24 +299,36 @@ def _fetch(mirror: Mirror, wanted: Sequence[Resolution], *, first: bool) -> None
         trace = call.trace.read_text("utf-8", "replace") if call.trace.exists() else ""
     mirror.fetched = True
     if not done.ok:
-        for left_over in (mirror.folder / "objects").glob("**/tmp_*"):
-            left_over.unlink(missing_ok=True)
-        error = failure(done, access, call.url, trace, limit_setting="HUB_SOURCE_MAX_MIRROR_BYTES")
-        if isinstance(error, RefMoved) and not any(each.ref for each in wanted):
-            error = _no_commit(wanted[0].sha, access)
-        raise error
+        if _drop_left_overs(mirror.folder) + 4096 >= size:  # the pack ran into the limit on file sizes
+            _refuse_size(mirror, "more than " + megabytes(size))
+        raise failure(done, access, call.url, trace)
     if (used := _size_of(mirror.folder)) > size:
-        _remove(mirror.folder)
-        raise limit_error(f"the mirror is {megabytes(used)}", megabytes(size), "max_mirror_bytes")
-    for each in wanted:
-        if not mirror.has(each.sha):
-            raise RefMoved(each.sha) if each.ref else _no_commit(each.sha, access)
+        _refuse_size(mirror, megabytes(used))
+
+
+def _refuse_size(mirror: Mirror, used: str) -> NoReturn:
+    _remove(mirror.folder)
+    limit = megabytes(mirror.limits.max_mirror_bytes)
+    raise limit_error(f"the mirror of {shown(mirror.access.url)} is {used}", limit, "max_mirror_bytes")
+
+
+def _drop_left_overs(folder: Path) -> int:
+    """Remove what a failed fetch left; the size of the largest piece."""
+    largest = 0
+    for piece in (folder / "objects").glob("**/tmp_*"):
+        largest = max(largest, piece.stat().st_size)
+        piece.unlink(missing_ok=True)
+    return largest
 
 
 def _refspec(wanted: Resolution) -> str:
     """`+refs/heads/x:refs/hub/heads/x`, never the server's whole name space; a bare commit is pinned by id."""
     if wanted.ref.startswith("refs/"):
         return f"+{wanted.ref}:refs/hub/{wanted.ref.removeprefix('refs/')}"
+    return _pin(wanted)
+
+
+def _pin(wanted: Resolution) -> str:
     return f"+{wanted.sha}:refs/hub/pins/{wanted.sha}"
 
 
@@ -289,7 +345,7 @@ def _size_of(folder: Path) -> int:
 
 def _no_commit(sha: str, access: RepositoryAccess) -> SourceError:
     message = f'"{sha[:64]}" is no branch, tag, matching range or commit of {shown(access.url)}'
-    return SourceError("RevisionNotFound", message, "check targetRevision", permanent=False)
+    return SourceError("RevisionNotFound", message, "check targetRevision")
 
 
 def _disk(error: OSError) -> SourceError:

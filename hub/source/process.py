@@ -27,6 +27,7 @@ _OPTIONS = {
     "submodule.recurse": "false",
     "fetch.recurseSubmodules": "false",
     "fetch.writeCommitGraph": "false",
+    "fetch.unpackLimit": "1",  # one pack, complete or absent: a killed fetch leaves no half of a commit
     "http.followRedirects": "false",
     "http.lowSpeedLimit": "1000",
     "http.lowSpeedTime": "30",

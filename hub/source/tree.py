@@ -265,15 +265,13 @@ def _too_large(size: int, file_limit: int, total_limit: int) -> SourceError:
 
 
 def _missing(path: str, commit: str) -> SourceError:
-    return SourceError(
-        "PathNotFound", f'path "{path}" does not exist at {commit[:7]}', "check path", permanent=False
-    )
+    return SourceError("PathNotFound", f'path "{path}" does not exist at {commit[:7]}', "check path")
 
 
 def _wrong_kind(path: str, entry: Entry) -> SourceError:
     if entry.kind == "submodule":
         return SourceError("SubmoduleNotSupported", f"{path} is a submodule")
-    return SourceError("PathNotFound", f'path "{path}" is a {entry.kind}', "name a folder", permanent=False)
+    return SourceError("PathNotFound", f'path "{path}" is a {entry.kind}', "name a folder")
 
 
 def _out_of_bounds(path: str) -> SourceError:

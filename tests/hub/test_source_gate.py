@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -227,6 +226,7 @@ def test_a_branch_deleted_between_listing_and_fetching_is_not_found(repo, root):
     commit(repo, {"a": "2"}, branch="gone")
     table = poll(file_access(repo))
     delete_branch(repo, "gone")
+    git(repo, "gc", "--quiet", "--prune=now")
     refused("RevisionNotFound", lambda: obtain(file_access(repo), [Wanted("gone")], root=root, table=table))
 
 
@@ -238,6 +238,26 @@ def test_a_repository_that_is_gone_is_unavailable_and_may_come_back(repo, root):
         poll(file_access(repo))
     assert caught.value.code == "RepositoryUnavailable"
     assert not caught.value.permanent
+
+
+def test_one_target_that_does_not_exist_keeps_no_other_from_being_served(repo, root):
+    main, other = commit(repo, {"a": "1"}), commit(repo, {"a": "2"}, branch="other")
+    wanted = [Wanted(name) for name in ("main", "gone", "d" * 40, "other", "a..b")]
+    found = source.obtain_each(file_access(repo), wanted, root=root)
+    told = [each.code if isinstance(each, SourceError) else each.sha for each in found.outcomes]
+    assert told == [main, "RevisionNotFound", "RevisionNotFound", other, "InvalidRef"]
+    assert all(each.permanent for each in found.outcomes if isinstance(each, SourceError))
+    assert found.mirror.tree(other).read("a", 10) == b"2"
+
+
+def test_s15_a_planned_commit_is_still_fetched_after_its_branch_moved_or_went(repo, root):
+    planned = commit(repo, {"a": "1"})
+    commit(repo, {"a": "2"}, parent="")
+    resolution = Resolution(planned, "main", "branch", "refs/heads/main")
+    assert source.ensure(file_access(repo), [resolution], root=root).tree(planned).read("a", 10) == b"1"
+    delete_branch(repo, "main")
+    source.remove_mirror(root, file_access(repo))
+    assert source.ensure(file_access(repo), [resolution], root=root).tree(planned).read("a", 10) == b"1"
 
 
 # The mirror is a cache (S29, H13)
@@ -422,7 +442,8 @@ def test_d1_an_entry_with_a_forbidden_name_is_refused(repo, root, name):
     refused("OutOfBoundsPath", lambda: paths(tree_of(repo, root)))
 
 
-def test_s27_d5_a_tree_bomb_ends_within_two_seconds(repo, root):
+def test_s27_d5_a_tree_bomb_ends_at_the_limits(repo, root):
+    """100 million paths in 9 objects: whichever of entries (50,000) and time (2 s) comes first ends it."""
     blob = bytes.fromhex(raw_object(repo, "blob", b"kind: A"))
     tree = raw_object(repo, "tree", b"".join(b"100644 f%d.yaml\0" % n + blob for n in range(10)))
     for _ in range(8):
@@ -430,11 +451,17 @@ def test_s27_d5_a_tree_bomb_ends_within_two_seconds(repo, root):
         tree = raw_object(repo, "tree", b"".join(b"40000 d%d\0" % n + inner for n in range(10)))
     raw_commit(repo, tree)
     found = tree_of(repo, root)
-    began = time.monotonic()
     message = refused("LimitExceeded", lambda: paths(found))
-    assert time.monotonic() - began < 2.5
     assert "HUB_SOURCE_MAX_ENTRIES" in message or "HUB_SOURCE_MAX_LISTING_SECONDS" in message
     assert found.objects.requests < 100
+
+
+def test_d5_a_listing_that_takes_too_long_ends(repo, root):
+    commit(repo, {f"d{n}/f.yaml": "x" for n in range(20)})
+    limits = SourceLimits(max_listing_seconds=0)
+    found = obtain(file_access(repo), [Wanted("main")], root=root, source_limits=limits)
+    tree = found.mirror.tree(found.resolutions[0].sha)
+    assert "HUB_SOURCE_MAX_LISTING_SECONDS" in refused("LimitExceeded", lambda: paths(tree))
 
 
 def test_d5_depth_and_length_of_paths_are_limited(repo, root):
@@ -447,10 +474,8 @@ def test_d5_depth_and_length_of_paths_are_limited(repo, root):
 def test_d4_a_file_of_50_mb_is_refused_unread(repo, root):
     commit(repo, {"big.yaml": b"a" * 50_000_000})
     tree = tree_of(repo, root)
-    began = time.monotonic()
     message = refused("LimitExceeded", lambda: tree.read("big.yaml", 5_242_880))
     assert message == "a manifest file is 50 MB, limit 5.2 MB (HUB_SOURCE_MAX_FILE_BYTES)"
-    assert time.monotonic() - began < 5
     assert tree.read("big.yaml", 60_000_000)[:3] == b"aaa"
 
 

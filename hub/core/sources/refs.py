@@ -146,7 +146,7 @@ def _head(table: RefTable, url: str) -> Resolution:
         raise _empty(url)
     branch = f'"{table.head.removeprefix(HEADS)}"' if table.head else "a branch"
     message = f"{shown(url)}: HEAD points to {branch}, which has no commits"
-    raise SourceError("EmptyRepository", message, "name a branch or tag", permanent=False)
+    raise SourceError("EmptyRepository", message, "name a branch or tag")
 
 
 def _exact(table: RefTable, name: str, url: str) -> Resolution:
@@ -200,7 +200,7 @@ def _abbreviated(
     if len(found) > 1:
         listed = ", ".join(found[:5])
         message = f'"{prefix}" begins more than one commit of {shown(url)}: {listed}'
-        raise SourceError("RevisionNotFound", message, "write the full commit id", permanent=False)
+        raise SourceError("RevisionNotFound", message, "write the full commit id")
     return Resolution(found[0], prefix, "commit", "", "", warnings) if found else None
 
 
@@ -208,11 +208,11 @@ def _not_found(table: RefTable, name: str, url: str) -> SourceError:
     if table.empty:
         return _empty(url)
     message = f'"{name[:255]}" is no branch, tag, matching range or commit of {shown(url)}'
-    return SourceError("RevisionNotFound", message, "check targetRevision", permanent=False)
+    return SourceError("RevisionNotFound", message, "check targetRevision")
 
 
 def _empty(url: str) -> SourceError:
-    return SourceError("EmptyRepository", f"{shown(url)} has no commits", "push a commit", permanent=False)
+    return SourceError("EmptyRepository", f"{shown(url)} has no commits", "push a commit")
 
 
 def _bad_ref(name: str) -> SourceError:
