@@ -205,29 +205,36 @@ def judge_objects(
     every = list(manifests)
     scopes = brought_by(every) if brought is None else brought
     found = _project(fence)
-    kinds: dict[tuple[object, ...], list[Violation]] = {}
-    places: dict[str, list[Violation]] = {}
+    known: dict[tuple[str, ...], list[Violation]] = {}
     named = _uses_names(fence)
+    guarded = to.is_hub_cluster and not hub.may_manage
     for manifest in every:
         key = key_of(manifest)
-        info = discovery.find(key.group, key.kind)
-        namespaced = info.namespaced if info is not None else scopes.get((key.group, key.kind))
-        if namespaced is None:
-            text = f"{_say(key)} is not known to the cluster, so its scope cannot be judged"
-            found.append(
-                Violation(10, str(key), text, "bring its CustomResourceDefinition in an earlier wave")
-            )
-            continue
-        about = (key.group, key.kind, namespaced, key.name if named else "")
-        if about not in kinds:
-            kinds[about] = _kind(fence, key, namespaced)
-        found += [violation._replace(object=str(key)) for violation in kinds[about]]
-        where = key.namespace if namespaced else "/"
-        if where not in places:
-            places[where] = _place(fence, to, key, namespaced)
-        found += [violation._replace(object=str(key)) for violation in places[where]]
-        found += _protected(to, key, hub)
+        about: tuple[str, ...] = key if named else key[:3]
+        violations = known.get(about)
+        if violations is None:
+            violations = known[about] = _object(fence, to, key, discovery, scopes)
+        if violations:
+            found += [violation._replace(object=str(key)) for violation in violations]
+        if guarded:
+            found += _protected(to, key, hub)
     return found
+
+
+def _object(
+    fence: Fence,
+    to: Destination,
+    key: ResourceKey,
+    discovery: Discovery,
+    scopes: Mapping[tuple[str, str], bool],
+) -> list[Violation]:
+    """Rules 10 to 12; one answer serves all objects of a kind in a namespace, unless a list names objects."""
+    info = discovery.find(key.group, key.kind)
+    namespaced = info.namespaced if info is not None else scopes.get((key.group, key.kind))
+    if namespaced is None:
+        text = f"{_say(key)} is not known to the cluster, so its scope cannot be judged"
+        return [Violation(10, str(key), text, "bring its CustomResourceDefinition in an earlier wave")]
+    return _kind(fence, key, namespaced) + _place(fence, to, key, namespaced)
 
 
 def _uses_names(fence: Fence) -> bool:
