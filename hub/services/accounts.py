@@ -18,7 +18,7 @@ from hub.errors import HubError
 from hub.models import ApiToken, User
 from hub.services import audit
 from hub.services.actors import Actor
-from hub.services.applications import InvalidDocument
+from hub.services.documents import InvalidDocument
 
 MOST_TOKENS, DEFAULT_DAYS, MOST_DAYS = 20, 90, 365
 ACCOUNT = specs.record(
@@ -32,7 +32,9 @@ ACCOUNT = specs.record(
     },
     required=("username",),
 )
-TOKEN = specs.record({"name": specs.text(100), "days": specs.number, "read_only": specs.flag}, required=("name",))
+TOKEN = specs.record(
+    {"name": specs.text(100), "days": specs.number, "read_only": specs.flag}, required=("name",)
+)
 _COLUMNS = {"is_admin": "is_superuser", "active": "is_active"}
 
 

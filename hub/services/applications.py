@@ -14,25 +14,18 @@ from django.utils import timezone
 
 from clusters.models import Cluster
 from hub.core import specs
-from hub.core.sources import normalise_url, source_errors
+from hub.core.sources import is_safe_ref, normalise_url, source_errors
+from hub.core.versions import parse_range
 from hub.errors import HubError
 from hub.models import Application, Project, Repository, SourceState
 from hub.models.operation import UNFINISHED
 from hub.services import audit, looks
 from hub.services.actors import Actor
+from hub.services.documents import InvalidDocument
 from hub.services.fences import judge_application
 
 LEVEL_USER = 3
 LEVEL_KNOWN = 2
-
-
-class InvalidDocument(HubError):
-    """A document with errors by path; all of them at once (access-and-api.md AP2, AP13)."""
-
-    def __init__(self, fields: Mapping[str, Sequence[str]], code: str = "invalid", status: int = 422) -> None:
-        first = next(iter(fields.items()), ("", ["is invalid"]))
-        super().__init__(code, f"{first[0]} {first[1][0]}".strip(), "see fields", status=status)
-        self.fields = {path: list(sentences) for path, sentences in fields.items()}
 
 
 def document(app: Application) -> dict[str, Any]:
@@ -58,11 +51,14 @@ def read(doc: Any, *, project: Project | None = None) -> dict[str, Any]:
     sources = specs.to_argo(values["sources"])
     for error in source_errors({"sources": sources}, allow_file=settings.HUB_ALLOW_LOOPBACK):
         errors.setdefault("sources", []).append(f"{error.code}: {error.message}")
+    errors |= _git_errors(sources)
     found = project or Project.objects.filter(name=values["project"]).first()
     if found is None:
         errors["project"] = [f"project {values['project']} does not exist"]
     wanted = values["destination"]["cluster"]
-    clusters = list(Cluster.objects.filter(Q(name=wanted) | Q(server=wanted))[:2])
+    # A Cluster of another Project is as good as missing: nobody learns of it here (B3, rule 5).
+    usable = Q(scope="") | Q(scope=found.name if found else "")
+    clusters = list(Cluster.objects.filter(Q(name=wanted) | Q(server=wanted), usable)[:2])
     if len(clusters) != 1:
         errors["destination.cluster"] = [
             f"{'no' if not clusters else 'more than one'} registered cluster is called {wanted}"
@@ -81,6 +77,27 @@ def read(doc: Any, *, project: Project | None = None) -> dict[str, Any]:
         "ignore_differences": specs.to_argo(values.get("ignore_differences", [])),
         "on_delete": values.get("on_delete", Application.OnDelete.DETACH),
     }
+
+
+def _git_errors(sources: Sequence[Mapping[str, Any]]) -> specs.Errors:
+    """Texts that reach Git are one line, and a target is a ref name, a commit or a version range (F2)."""
+    errors: specs.Errors = {}
+    for index, source in enumerate(sources):
+        for field in ("repoURL", "path", "targetRevision", "ref", "tagPrefix"):
+            if any(sign in source.get(field, "") for sign in "\n\t"):
+                errors[f"sources[{index}].{specs.from_argo({field: 0}).popitem()[0]}"] = ["must be one line"]
+        target = source.get("targetRevision", "")
+        if target and not is_safe_ref(target) and not _is_range(target):
+            errors[f"sources[{index}].target_revision"] = ["is no branch, tag, commit or version range"]
+    return errors
+
+
+def _is_range(text: str) -> bool:
+    try:
+        parse_range(text)
+    except ValueError:
+        return False
+    return True
 
 
 @transaction.atomic

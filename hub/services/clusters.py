@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
-import json
+import re
 import uuid
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -19,18 +14,30 @@ from django.db.models import Count
 from django.utils import timezone
 
 from clusters.core import kubeconfig
+from clusters.core.kubeconfig import Kubeconfig
 from clusters.errors import KubeconfigRefused
 from clusters.models import Cluster
 from guard.addresses import AddressRefused, check_url
 from hub.core import specs
 from hub.errors import HubError
 from hub.models import Application, Project
-from hub.services import audit, certificates, events, looks
+from hub.services import audit, looks
 from hub.services.actors import Actor
-from hub.services.applications import LEVEL_KNOWN, InvalidDocument
+from hub.services.applications import LEVEL_KNOWN
+from hub.services.documents import InvalidDocument
 
 CREDENTIALS = ("token", "client_key_pem", "client_certificate_pem", "proxy_url")
-_NAME = specs.APPLICATION_NAME
+FROM_KUBECONFIG = (
+    "server",
+    "ca_pem",
+    "token",
+    "client_certificate_pem",
+    "client_key_pem",
+    "tls_server_name",
+    "insecure_skip_tls_verify",
+    "proxy_url",
+)
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 DOCUMENT = specs.record(
     {
         "name": specs.text(253, pattern=_NAME, what="a DNS subdomain"),
@@ -57,6 +64,10 @@ DOCUMENT = specs.record(
     required=("name",),
 )
 
+PREVIEW = specs.record(
+    {"kubeconfig": specs.text(256 * 1024), "project": specs.text(253)}, required=("kubeconfig",)
+)
+
 
 def document(cluster: Cluster) -> dict[str, Any]:
     """What people may read of the settings: nothing secret is part of it."""
@@ -78,41 +89,30 @@ def document(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def credential(cluster: Cluster) -> dict[str, Any]:
-    """Kind, subject, end and keyed fingerprint of the stored credential (CL8)."""
-    found: dict[str, Any] = {"kind": cluster.credential_kind}
-    secret = cluster.token.reveal() or cluster.client_key_pem.reveal()
-    if secret:
-        found["fingerprint"] = hmac.new(events.mask_key(), secret.encode(), hashlib.sha256).hexdigest()[:16]
-    if cluster.client_certificate_pem:
-        found |= certificates.summary(cluster.client_certificate_pem)
-    if cluster.token:
-        found |= _claims(secret)
-    return found
-
-
-def _claims(token: str) -> dict[str, Any]:
-    """Subject and end as the token itself says, where it is a JWT; nothing is trusted because of it."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return {}
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (ValueError, binascii.Error):
-        return {}
-    if not isinstance(claims, dict):
-        return {}
-    ends = claims.get("exp")
-    known = isinstance(ends, int) and 0 < ends < 2**33
-    return {
-        "subject": str(claims.get("sub", ""))[:253],
-        **({"expires_at": datetime.fromtimestamp(ends, UTC).isoformat()} if known else {}),
-    }
-
-
-def preview(text: str) -> dict[str, Any]:
+def preview(actor: Actor, doc: Any) -> dict[str, Any]:
     """Contexts of a kubeconfig and why each could not be taken; nothing is stored, run, read or dialled (CL2)."""
-    return kubeconfig_preview(text)
+    errors: specs.Errors = {}
+    values = PREVIEW(doc, "", errors)
+    if errors:
+        raise InvalidDocument(errors)
+    shown, refusals = [], []
+    for name in kubeconfig.contexts_of(values["kubeconfig"]):
+        try:
+            found = _read_kubeconfig(actor, values["kubeconfig"], name)
+        except KubeconfigRefused as error:
+            refusals.append(error)
+            shown.append({"name": name, "refused": {"code": error.code, "message": error.message}})
+            continue
+        ends = found.expires_at.isoformat() if found.expires_at else None
+        shown.append({"name": name, "server": found.server, "kind": found.kind, "expires_at": ends})
+    if refusals and len(refusals) == len(shown):
+        raise refusals[0]
+    return {"contexts": shown}
+
+
+def _read_kubeconfig(actor: Actor, text: str, context: str) -> Kubeconfig:
+    access = kubeconfig.Access(insecure=actor.is_admin, http=settings.HUB_ALLOW_LOOPBACK)
+    return kubeconfig.read(text, now=timezone.now(), context=context, access=access)
 
 
 def read(actor: Actor, doc: Any, existing: Cluster | None = None) -> dict[str, Any]:
@@ -124,7 +124,8 @@ def read(actor: Actor, doc: Any, existing: Cluster | None = None) -> dict[str, A
     if errors:
         raise InvalidDocument(errors)
     if text := values.pop("kubeconfig", ""):
-        values = values | _from_kubeconfig(text, values.pop("context", ""))
+        found = asdict(_read_kubeconfig(actor, text, values.pop("context", "")))
+        values |= {column: found[column] for column in FROM_KUBECONFIG if found[column]}
     elif values.pop("context", ""):
         errors["context"] = ["is only read together with kubeconfig"]
     if existing is None and not values.get("server") and not values.get("in_cluster"):
@@ -145,23 +146,24 @@ def _check_connection(
     actor: Actor, values: Mapping[str, Any], existing: Cluster | None, errors: specs.Errors
 ) -> None:
     now = timezone.now()
+    pair = values.get("client_certificate_pem", ""), values.get("client_key_pem", "")
     if server := values.get("server"):
-        errors.update({"server": found} if (found := server_errors(server)) else {})
+        _judged(errors, "server", lambda: check_address(server))
+    if values.get("ca_pem"):
+        _judged(errors, "ca_pem", lambda: kubeconfig.check_ca(values["ca_pem"], now=now))
+    if all(pair):
+        _judged(errors, "client_certificate_pem", lambda: kubeconfig.check_pair(*pair, now=now))
+    elif any(pair):
+        errors["client_certificate_pem"] = ["certificate and key are given together"]
     if values.get("proxy_url"):
-        errors["proxy_url"] = ["no proxies are allowed here"]
-    if values.get("ca_pem") and (found := certificates.authority_errors(values["ca_pem"], now)):
-        errors["ca_pem"] = found
-    if pem := values.get("client_certificate_pem"):
-        errors.update(certificates.pair_errors(pem, values.get("client_key_pem", ""), now))
-    elif values.get("client_key_pem"):
-        errors["client_certificate_pem"] = ["is required with a client key"]
+        errors["proxy_url"] = ["no proxy is on the list of allowed proxies"]
     if values.get("token") and values.get("client_key_pem"):
         errors["token"] = ["give a token or a client certificate, not both"]
     if values.get("insecure_skip_tls_verify"):
         reason = values.get("insecure_reason") or (existing.insecure_reason if existing else "")
         if not actor.is_admin or not reason:
             errors["insecure_skip_tls_verify"] = ["needs a platform administrator and insecure_reason (CL7)"]
-    if values.get("in_cluster") and not (actor.is_admin and settings.HUB_IN_CLUSTER):
+    if values.get("in_cluster") and not (actor.is_admin and getattr(settings, "HUB_IN_CLUSTER", False)):
         errors["in_cluster"] = ["needs HUB_IN_CLUSTER=true and a platform administrator (CL6)"]
 
 
@@ -172,35 +174,37 @@ def _check_numbers(values: Mapping[str, Any], errors: specs.Errors) -> None:
         errors["shard"] = [f"must be below HUB_SHARDS ({settings.HUB_SHARDS})"]
 
 
-def server_errors(server: str) -> list[str]:
-    """Why this address of an API server is refused (CL3): https, plain, and a host that may be dialled (E9)."""
+def _judged(errors: specs.Errors, field: str, check: Callable[[], object]) -> None:
     try:
-        parts = urlsplit(server)
-        port = parts.port
-    except ValueError:
-        return ["is not an address"]
-    loopback = settings.HUB_ALLOW_LOOPBACK and parts.hostname in {"127.0.0.1", "localhost", "::1"}
-    if parts.scheme != "https" and not (loopback and parts.scheme == "http"):
-        return ["must be an https address"]
-    if not parts.hostname or port == 0:
-        return ["names no host"]
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
-        return ["must have no user info, query or fragment"]
-    try:
-        check_url(
-            server,
-            allow_loopback=settings.HUB_ALLOW_LOOPBACK,
-            private_networks=settings.HUB_PRIVATE_NETWORKS,
-        )
+        check()
+    except KubeconfigRefused as error:
+        errors[field] = [error.message]
     except AddressRefused as error:
-        return [f"cannot be used: {error}"]
-    return []
+        errors[field] = [f"cannot be used: {error}"]
 
 
-@transaction.atomic
+def check_address(server: str) -> None:
+    """Shape (CL3), then whether what the name resolves to may be dialled (E9).
+
+    Raises KubeconfigRefused or AddressRefused.
+    """
+    kubeconfig.check_server(server, http=settings.HUB_ALLOW_LOOPBACK)
+    check_url(
+        server, allow_loopback=settings.HUB_ALLOW_LOOPBACK, private_networks=settings.HUB_PRIVATE_NETWORKS
+    )
+
+
 def register(actor: Actor, doc: Any) -> Cluster:
-    """Store a new Cluster, due for its first probe; the caller nudges it after commit."""
+    """Store a new Cluster, due for its first probe; the caller nudges it after commit.
+
+    Names are resolved before the transaction begins: a slow name server holds no lock.
+    """
     values = read(actor, doc)
+    with transaction.atomic():
+        return _register(actor, values)
+
+
+def _register(actor: Actor, values: dict[str, Any]) -> Cluster:
     _unique_server(values.get("server", ""), values.get("scope", ""))
     values.setdefault("shard", emptiest_shard())
     cluster = Cluster(next_probe_at=timezone.now())
@@ -211,7 +215,10 @@ def register(actor: Actor, doc: Any) -> Cluster:
             cluster.save(force_insert=True)
     except IntegrityError:
         raise HubError(
-            "name_not_available", f"the name {cluster.name} is not available", "choose another name", status=409
+            "name_not_available",
+            f"the name {cluster.name} is not available",
+            "choose another name",
+            status=409,
         ) from None
     _audit(actor, "create", cluster, after=document(cluster) | _given(values))
     return cluster
@@ -226,13 +233,17 @@ def update(actor: Actor, cluster: Cluster, doc: Any, *, expected_generation: int
     before = document(cluster)
     locked = Cluster.objects.select_for_update().get(id=cluster.id)
     if expected_generation is not None and locked.generation != expected_generation:
-        raise HubError("stale", f"{cluster.name} was changed meanwhile", "read it again and repeat", status=412)
+        raise HubError(
+            "stale", f"{cluster.name} was changed meanwhile", "read it again and repeat", status=412
+        )
     if "server" in values or "scope" in values:
         _unique_server(values.get("server", locked.server), values.get("scope", locked.scope), locked.id)
-    _forget_the_other_kind(values)
+    cleared = _of_the_other_kind(values)
     for column, value in values.items():
-        if column not in CREDENTIALS or value or column in values.get("_cleared", ()):
+        if column not in CREDENTIALS or value:
             setattr(locked, column, value)
+    for column in cleared:
+        setattr(locked, column, "")
     locked.generation += 1
     locked.next_probe_at = timezone.now()
     locked.save()
@@ -240,13 +251,11 @@ def update(actor: Actor, cluster: Cluster, doc: Any, *, expected_generation: int
     return locked
 
 
-def _forget_the_other_kind(values: dict[str, Any]) -> None:
-    """A new token replaces a client certificate and the other way round."""
-    other = ("client_certificate_pem", "client_key_pem") if values.get("token") else ("token",)
-    if values.get("token") or values.get("client_key_pem"):
-        values["_cleared"] = other
-        for column in other:
-            values[column] = ""
+def _of_the_other_kind(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Columns that a new token or client certificate replaces."""
+    if values.get("token"):
+        return ("client_certificate_pem", "client_key_pem")
+    return ("token",) if values.get("client_key_pem") else ()
 
 
 @transaction.atomic
@@ -268,7 +277,10 @@ def delete(actor: Actor, cluster: Cluster) -> None:
     if count := used.count():
         names = ", ".join(used.values_list("name", flat=True)[:20])
         raise HubError(
-            "in_use", f"{count} applications use {cluster.name}: {names}", "move, detach or cascade them first", status=409
+            "in_use",
+            f"{count} applications use {cluster.name}: {names}",
+            "move, detach or cascade them first",
+            status=409,
         )
     _audit(actor, "delete", cluster)
     cluster.delete()

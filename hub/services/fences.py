@@ -1,6 +1,6 @@
 """What a Project permits, asked at the doors: before an Application or the rules of a Project are stored.
 
-The decisions are `hub.core.policy`; here the rows become facts and violations become errors by path.
+The decisions are `hub.core.policy`; here rows become facts, and violations become errors by path.
 """
 
 from __future__ import annotations
@@ -8,22 +8,105 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hub.errors import HubError
-from hub.models import Project
+from clusters.models import Cluster
+from hub.core import policy
+from hub.core.sources import normalise_url
+from hub.models import Application, Project, Repository
+from hub.services.documents import InvalidDocument
+
+# Rule of access-and-api.md 1.4 -> code of the answer and the part of the document it is about.
+_ABOUT = {
+    1: ("project_not_usable", "project"),
+    2: ("namespace_not_permitted", "namespace"),
+    3: ("source_not_permitted", "sources"),
+    8: ("switched_off", "sync_policy"),
+}
+_DESTINATION = ("destination_not_permitted", "destination")
 
 
 def judge_application(values: Mapping[str, Any]) -> None:
     """Raises InvalidDocument with every rule of the Project that `values` (of `applications.read`) would break."""
     project: Project = values["project"]
-    if project.archived:
-        raise HubError("project_archived", f"project {project.name} is archived", status=422)
+    rules, _ = policy.read_rules(project.rules)
+    own = set(Repository.objects.filter(project=project).values_list("normal_url", flat=True))
+    others = Application.objects.filter(project=project).exclude(name=values["name"]).count()
+    facts = _facts(project, values, own, others + 1)
+    found = policy.judge_application(_fence(project, rules), facts)
+    if not found:
+        return
+    fields: dict[str, list[str]] = {}
+    for violation in found:
+        _, path = _ABOUT.get(violation.rule, _DESTINATION)
+        fields.setdefault(path, []).append(f"rule {violation.rule}: {violation.reason}")
+    code, _ = _ABOUT.get(found[0].rule, _DESTINATION)
+    raise InvalidDocument(fields, code=code, hint=found[0].hint or "ask an owner of the project")
 
 
 def rule_errors(rules: Any) -> dict[str, list[str]]:
-    """Errors of a rules document by path."""
-    return {} if isinstance(rules, Mapping) else {"": ["must be a map"]}
+    """Errors of a rules document by path; empty when every part of it can be read (PR2)."""
+    return dict(policy.read_rules(rules)[1])
 
 
 def would_break(project: Project, rules: Mapping[str, Any]) -> list[str]:
-    """Names of the Applications that `rules` would not permit any more."""
-    return []
+    """Names of the Applications that are permitted now and would not be with these rules (PR19)."""
+    before, _ = policy.read_rules(project.rules)
+    after, _ = policy.read_rules(rules)
+    apps = list(Application.objects.filter(project=project).select_related("cluster").order_by("name"))
+    own = set(Repository.objects.filter(project=project).values_list("normal_url", flat=True))
+    broken = []
+    for app in apps:
+        facts = _facts(project, _values(app), own, len(apps))
+        if policy.judge_application(_fence(project, after), facts) and not policy.judge_application(
+            _fence(project, before), facts
+        ):
+            broken.append(app.name)
+    return broken
+
+
+def _fence(project: Project, rules: policy.Rules) -> policy.Fence:
+    return policy.Fence(project.name, rules, archived=project.archived)
+
+
+def _values(app: Application) -> dict[str, Any]:
+    return {
+        "name": app.name,
+        "sources": app.sources,
+        "cluster": app.cluster,
+        "destination_namespace": app.destination_namespace,
+        "sync_policy": app.sync_policy,
+    }
+
+
+def _facts(
+    project: Project, values: Mapping[str, Any], own: set[str], applications: int
+) -> policy.ApplicationFacts:
+    """An address that the Project registered for itself is its own; another Project's row never serves here."""
+    automated = (values["sync_policy"] or {}).get("automated")
+    on = automated is not None and bool(automated.get("enabled", True))
+    return policy.ApplicationFacts(
+        values["name"],
+        sources=tuple(
+            policy.SourceFact(
+                url=source["repoURL"],
+                scoped_to=project.name if normalise_url(source["repoURL"]) in own else "",
+                uses_plugin=bool(source.get("plugin")),
+            )
+            for source in values["sources"]
+        ),
+        destination=_destination(values["cluster"], values["destination_namespace"]),
+        automated=on,
+        prune=on and bool((automated or {}).get("prune")),
+        applications=applications,
+    )
+
+
+def _destination(cluster: Cluster, namespace: str) -> policy.Destination:
+    return policy.Destination(
+        asked_name=cluster.name,
+        server=cluster.server,
+        name=cluster.name,
+        namespace=namespace,
+        scoped_to=cluster.scope,
+        namespaces=tuple(cluster.namespaces),
+        cluster_resources=cluster.cluster_resources,
+    )

@@ -16,7 +16,8 @@ from hub.models import Application, SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.services import audit, looks
 from hub.services.actors import Actor
-from hub.services.applications import LEVEL_KNOWN, LEVEL_USER, InvalidDocument
+from hub.services.applications import LEVEL_KNOWN, LEVEL_USER
+from hub.services.documents import InvalidDocument
 
 RESOURCE = specs.record(
     {"group": specs.text(253), "kind": specs.text(63), "namespace": specs.text(63), "name": specs.text(253)},
@@ -170,6 +171,13 @@ def confirm(actor: Actor, app: Application, digest: str, choice: str = "") -> Sy
     )
     looks.ask([app.id], level=LEVEL_KNOWN)
     return operation
+
+
+def close_superseded(operation: SyncOperation) -> None:
+    """Store the end of an operation that a newer one replaces, before that one begins."""
+    SyncOperation.objects.filter(id=operation.id, phase__in=UNFINISHED).update(
+        phase=SyncOperation.Phase.SUPERSEDED, finished_at=timezone.now(), message=operation.message, wait={}
+    )
 
 
 def unfinished(application_id: uuid.UUID) -> list[SyncOperation]:

@@ -15,7 +15,7 @@ from hub.errors import HubError
 from hub.models import Project, ProjectMember, User
 from hub.services import audit, fences
 from hub.services.actors import Actor
-from hub.services.applications import InvalidDocument
+from hub.services.documents import InvalidDocument
 
 DOCUMENT = specs.record(
     {
@@ -85,8 +85,18 @@ def create(actor: Actor, doc: Any) -> Project:
 
 
 @transaction.atomic
-def update(actor: Actor, project: Project, doc: Any, *, accept_invalid: bool = False) -> Project:
-    """Replace the document. A change that would make Applications invalid is refused with their names (PR19)."""
+def update(
+    actor: Actor,
+    project: Project,
+    doc: Any,
+    *,
+    accept_invalid: bool = False,
+    expected_generation: int | None = None,
+) -> Project:
+    """Replace the document. A change that would make Applications invalid is refused with their names (PR19).
+
+    Raises HubError `stale` when somebody stored another generation meanwhile.
+    """
     before = document(project)
     values = _read(doc)
     if values["name"] != project.name:
@@ -100,7 +110,11 @@ def update(actor: Actor, project: Project, doc: Any, *, accept_invalid: bool = F
             status=422,
         )
     members = values.pop("members", None)
-    Project.objects.filter(id=project.id).update(**values, generation=F("generation") + 1)
+    same = Project.objects.filter(id=project.id, generation=expected_generation or project.generation)
+    if not same.update(**values, generation=F("generation") + 1):
+        raise HubError(
+            "stale", f"{project.name} was changed meanwhile", "read it again and repeat", status=412
+        )
     project.refresh_from_db()
     if members is not None:
         _set_members(project, members)

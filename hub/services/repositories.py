@@ -15,7 +15,7 @@ from hub.errors import HubError, SourceError
 from hub.models import Application, Project, Repository, SourceState
 from hub.services import audit
 from hub.services.actors import Actor
-from hub.services.applications import InvalidDocument
+from hub.services.documents import InvalidDocument
 
 CREDENTIALS = ("username", "password", "bearer_token", "ssh_private_key", "client_key_pem", "proxy_url")
 DOCUMENT = specs.record(
@@ -85,8 +85,13 @@ def create(actor: Actor, doc: Any) -> Repository:
 
 
 @transaction.atomic
-def update(actor: Actor, repository: Repository, doc: Any) -> Repository:
-    """Change fields; an absent or empty credential keeps the stored one, null removes it."""
+def update(
+    actor: Actor, repository: Repository, doc: Any, *, expected_generation: int | None = None
+) -> Repository:
+    """Change fields; an absent or empty credential keeps the stored one, null removes it.
+
+    What a poll writes meanwhile stays: only the columns of the document are stored. Raises HubError `stale`.
+    """
     values = read({key: value for key, value in dict(doc).items() if value is not None}, existing=repository)
     removed = {key for key in CREDENTIALS if key in doc and doc[key] is None}
     for field, value in values.items():
@@ -94,9 +99,13 @@ def update(actor: Actor, repository: Repository, doc: Any) -> Repository:
             setattr(repository, field, value)
     for field in removed:
         setattr(repository, field, "")
+    current = Repository.objects.select_for_update().filter(id=repository.id)
+    if current.values_list("generation", flat=True).get() != (expected_generation or repository.generation):
+        raise HubError("stale", f"{repository.url} was changed meanwhile", "read it again", status=412)
     repository.generation += 1
     repository.failures, repository.next_poll_at = 0, timezone.now()
-    repository.save()
+    changed = {field for field in values if field not in CREDENTIALS or values[field]} | removed
+    repository.save(update_fields=[*changed, "generation", "failures", "next_poll_at"])
     _audit(actor, "update", repository, after=values)
     return repository
 

@@ -9,7 +9,7 @@ from hub.models import Application, Project, ProjectMember, User
 
 OPEN = {
     "sources": {"allow": ["*"]},
-    "destinations": {"allow": [{"cluster": "*", "namespace": "*"}]},
+    "destinations": {"allow": [{"name": "*", "namespace": "*"}]},
     "cluster_kinds": {"allow": [{"group": "*", "kind": "*"}]},
 }
 

@@ -1,0 +1,177 @@
+"""/stream and /applications/{name}/stream: server-sent events from the Event table (access-and-api.md 4.5).
+
+The view is asynchronous: a hundred open streams are a hundred coroutines. Each read borrows a database connection and
+gives it back; nothing is held while a stream waits. Sign-in and rights are checked anew every 30 s (B7, W27).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.utils import timezone
+from rest_framework.exceptions import APIException
+from rest_framework.request import Request
+
+from hub.api import errors
+from hub.api.access import Sessions, Tokens
+from hub.errors import HubError
+from hub.models import Event, User
+from hub.services import rights
+
+READ_S, COMMENT_S, CHECK_S, LONGEST_S = 1.0, 15.0, 30.0, 3600.0
+OVERLAP = timedelta(seconds=5)
+RESUMABLE = timedelta(hours=1)
+MOST_PER_PERSON, PAGE = 10, 500
+
+
+class Closed(Exception):
+    """The session, the token or the right is gone."""
+
+
+@dataclass
+class Feed:
+    """Where one stream is: ids it sent lately (rows commit out of order) and the id it reads on from."""
+
+    request: HttpRequest
+    application: str = ""
+    after: int = 0
+    sent: dict[int, float] = field(default_factory=dict)
+    application_id: uuid.UUID | None = None
+
+    def admit(self) -> User:
+        """Who asks, and whether the Application is visible, read from the database now. Raises like a view."""
+        user = _signed_in(self.request)
+        if self.application:
+            app = rights.visible_applications(user).filter(name=self.application).only("id").first()
+            if app is None:
+                raise rights.NotFound("application")
+            self.application_id = app.id
+        return user
+
+    def start(self, last: str) -> bool:
+        """Find the place; False when `last` is older than what can be resumed."""
+        newest = Event.objects.order_by("-id").values_list("id", flat=True).first() or 0
+        if not (last.isascii() and last.isdigit() and len(last) < 19):
+            self.after = newest
+            return True
+        seen = Event.objects.filter(id=int(last)).values_list("occurred_at", flat=True).first()
+        if seen is None or timezone.now() - seen > RESUMABLE:
+            self.after = newest
+            return False
+        self.after = int(last)
+        self.sent[self.after] = time.monotonic()
+        return True
+
+    def read(self, user: User) -> list[Event]:
+        """What is new for this person; a window of 5 s is read again, as rows commit out of order."""
+        rows = rights.visible_events(user)
+        if self.application_id is not None:
+            rows = rows.filter(application=self.application_id)
+        recent = rows.filter(id__lte=self.after, occurred_at__gte=timezone.now() - OVERLAP)
+        late = [row for row in recent.order_by("id")[:PAGE] if row.pk not in self.sent and self.sent]
+        found = late + list(rows.filter(id__gt=self.after).order_by("id")[:PAGE])
+        now = time.monotonic()
+        for row in found:
+            self.sent[row.pk] = now
+            self.after = max(self.after, row.pk)
+        self.sent = {key: at for key, at in self.sent.items() if now - at < 60 or key == self.after}
+        return found
+
+
+def _signed_in(request: HttpRequest) -> User:
+    """The REST sign-in, for a plain view; the session is read again on every check."""
+    wrapped = Request(request, authenticators=[Tokens(), Sessions()])
+    if hasattr(request, "_cached_user"):
+        del request._cached_user
+    session = getattr(request, "session", None)
+    if session is not None and hasattr(session, "_session_cache"):
+        del session._session_cache
+    user = wrapped.user
+    if user is None or not user.is_authenticated or not user.is_active:
+        raise HubError(
+            "not_signed_in", errors.CODES["not_signed_in"], errors.HINTS["not_signed_in"], status=401
+        )
+    return user
+
+
+def _borrowed(call: Any, *args: Any) -> Any:
+    """Run with a database connection that goes back to the pool at once."""
+    try:
+        return call(*args)
+    finally:
+        close_old_connections()
+
+
+_open: dict[uuid.UUID, int] = {}
+
+
+async def stream(request: HttpRequest, name: str = "") -> HttpResponseBase:
+    """Open a stream; refusals have the shape of every other failure."""
+    if request.method != "GET":
+        return errors.answer(request, 405)
+    feed = Feed(request, application=name)
+    try:
+        user = await sync_to_async(_borrowed)(feed.admit)
+        resumed = await sync_to_async(_borrowed)(feed.start, request.headers.get("Last-Event-ID", ""))
+    except (HubError, APIException) as error:
+        return await sync_to_async(_refusal)(error, request)
+    if _open.get(user.pk, 0) >= MOST_PER_PERSON:
+        return errors.answer(request, 429)
+    response = StreamingHttpResponse(_messages(feed, user, resumed), content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    response["X-Request-Id"] = errors.request_id(request)
+    return response
+
+
+def _refusal(error: Exception, request: HttpRequest) -> HttpResponseBase:
+    from django.http import JsonResponse
+
+    shaped = errors.handle(error, {"request": request})
+    headers = {"X-Request-Id": errors.request_id(request)}
+    return JsonResponse(shaped.data, status=shaped.status_code, headers=headers)
+
+
+async def _messages(feed: Feed, user: User, resumed: bool) -> AsyncIterator[bytes]:
+    began = checked = spoke = time.monotonic()
+    _open[user.pk] = _open.get(user.pk, 0) + 1
+    try:
+        yield b": open\n\n" if resumed else b"event: resync\ndata: {}\n\n"
+        while time.monotonic() - began < LONGEST_S:
+            if time.monotonic() - checked >= CHECK_S:
+                user = await sync_to_async(_borrowed)(feed.admit)
+                checked = time.monotonic()
+            for row in await sync_to_async(_borrowed)(feed.read, user):
+                spoke = time.monotonic()
+                yield _message(row)
+            if time.monotonic() - spoke >= COMMENT_S:
+                spoke = time.monotonic()
+                yield b": still here\n\n"
+            await asyncio.sleep(READ_S)
+    except (HubError, APIException):
+        yield b"event: closed\ndata: {}\n\n"
+    finally:
+        _open[user.pk] -= 1
+        if not _open[user.pk]:
+            del _open[user.pk]
+
+
+def _message(row: Event) -> bytes:
+    data = {
+        "type": row.name,
+        "name": (row.data.get("app") or {}).get("name", ""),
+        "generation": row.seq,
+        "severity": row.severity,
+        "summary": row.summary,
+    }
+    return f"id: {row.pk}\nevent: {row.name}\ndata: {json.dumps(data)}\n\n".encode()
