@@ -1,20 +1,12 @@
-"""What a Project says about a plan: which objects it refuses, which prunes it guards."""
+"""What a Project says about a plan: which prunes it guards."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from clusters.core.discovery import Discovery
-from clusters.core.manifests import Manifest, ResourceKey
 from clusters.core.plan import PruneBudget
 from clusters.core.plan.request import PROTECTED_KINDS
-
-
-def object_violations(
-    app: Any, manifests: Sequence[Manifest], discovery: Discovery
-) -> dict[ResourceKey, str]:
-    return {}
 
 
 def protected_kinds(rules: Mapping[str, Any]) -> frozenset[tuple[str, str]]:

@@ -1,13 +1,297 @@
-"""Whether something is begun without being asked."""
+"""What begins by itself: automated syncs and heals, through the gates of sync-semantics.md 9, with the reason kept."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from clusters.core.diff.fields import owners_of
+from clusters.core.manifests import FIELD_MANAGER, ResourceKey, metadata_map
+from clusters.core.plan import Step, may_supersede
+from clusters.core.plan.retry import Unfinished
+from clusters.core.plan.steps import Action
+from clusters.services import carry_out
+from hub.core.gates import (
+    QUIET_S,
+    Attempt,
+    AutoSyncFacts,
+    GateDecision,
+    LeafHeals,
+    after_heal,
+    calm,
+    decide_auto_sync,
+    fight_message,
+    heal_due,
+    on_drift,
+)
+from hub.core.plans import protected_kinds, prune_budget
+from hub.models import Application, SyncOperation
+from hub.reconcile import consent, operating
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
+from hub.services import operations
+
+MOST_ASKED_WHO = 10
+
+
+def paused(frame: Frame) -> str:
+    """Why nothing is compared and nothing done, empty when the Application is at work."""
+    if frame.app.annotations.get("argocd.argoproj.io/skip-reconcile") == "true":
+        return "skip-reconcile on the application"
+    if frame.app.cluster.paused:
+        return f"cluster {frame.app.cluster.name} is paused"
+    return f"project {frame.app.project.name} is archived" if frame.app.project.archived else ""
 
 
 def begin(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work | None:
+    """The operation that starts by itself now, or None with the gate that said no kept in the row."""
+    frame.memory.pop("timer", None)
+    _calm(frame, picture)
+    decision = decide_auto_sync(_facts(frame, desired, picture, running=""))
+    frame.app.gate = {} if decision.allowed else {"gate": decision.gate, "reason": decision.reason}
+    if not decision.allowed:
+        _look_again(frame, decision)
+        return None
+    if decision.kind == "self-heal":
+        return _heal(frame, desired, seen, picture)
+    return _new(frame, SyncOperation.Kind.SYNC, "auto-sync", {"prune": _policy(frame.app)["prune"]}, desired)
+
+
+def supersede(frame: Frame, work: Work | None, desired: Desired, picture: Picture) -> Work | None:
+    """A newer Revision with a changed plan ends an older operation that does nothing (3.11); else it goes on."""
+    if work is None or desired.problem is not None or work.operation.manifest_digest in ("", desired.digest):
+        return work
+    operation = work.operation
+    older = Unfinished(
+        automated=consent.automated(operation),
+        phase=operation.phase,
+        attempt=operation.attempt,
+        names_revision=bool(operation.request.get("revisions")),
+        wait_code=str(operation.wait.get("code", "")),
+        hook_running=operation.wait.get("code") == "hook",
+    )
+    answer, reason = may_supersede(older, mode=operating.options_of(frame.app).supersede)
+    facts = _facts(frame, desired, picture, running=str(operation.number), yields=True)
+    if answer != "supersede" or not decide_auto_sync(facts).allowed:
+        return work
+    operating.end(frame, work, SyncOperation.Phase.SUPERSEDED, f"superseded by a newer revision: {reason}")
+    operations.close_superseded(operation)
     return None
+
+
+def after_operation(frame: Frame, work: Work) -> None:
+    """A heal that ended counts for the pace of the next one (9.3)."""
+    if not work.ended or work.operation.kind != SyncOperation.Kind.SELF_HEAL:
+        return
+    ended = work.operation.finished_at or timezone.now()
+    heals = _heals(frame)
+    for parts in work.operation.request.get("keys") or ():
+        key = ResourceKey(*parts)
+        heals[str(key)] = after_heal(heals.get(str(key), LeafHeals()), ended, wrote=key in work.changed)
+    _keep(frame, heals)
+    frame.memory["healed_at"] = ended.isoformat()
+
+
+def _policy(app: Application) -> dict[str, Any]:
+    automated = (app.sync_policy or {}).get("automated")
+    return {
+        "on": automated is not None and (automated or {}).get("enabled", True),
+        "prune": bool((automated or {}).get("prune")),
+        "self_heal": bool((automated or {}).get("self_heal")),
+        "allow_empty": bool((automated or {}).get("allow_empty")),
+    }
+
+
+def _facts(
+    frame: Frame, desired: Desired, picture: Picture, *, running: str, yields: bool = False
+) -> AutoSyncFacts:
+    app, policy = frame.app, _policy(frame.app)
+    return AutoSyncFacts(
+        automated=policy["on"],
+        now=frame.now,
+        self_heal=policy["self_heal"],
+        prune=policy["prune"],
+        allow_empty=policy["allow_empty"],
+        paused=paused(frame),
+        deleting=app.deletion_requested_at is not None,
+        out_of_sync=picture.sync == "OutOfSync",
+        fresh=not picture.kept and picture.sync != "Unknown",
+        running=running,
+        running_yields=yields,
+        new_revision=picture.target_moved,
+        waits_for=_waits_for(app) if picture.target_moved else (),
+        window=consent.decide(frame, frame.now, manual=False),
+        applies_left=len(picture.changed),
+        prunes_left=_prunes_left(frame, picture),
+        hooks_changed=bool(picture.counts.get("hooks")),
+        attempt=_attempt(frame, desired),
+        slow_retry=operating.options_of(app).slow_retry,
+        would_delete_all=not desired.by_key and bool(picture.extras),
+    )
+
+
+def _prunes_left(frame: Frame, picture: Picture) -> int:
+    """Extras that an automated sync would really delete: not guarded, not kept by an annotation (4.3)."""
+    rules = frame.app.project.rules
+    guarded, budget = protected_kinds(rules), prune_budget(rules)
+    free = []
+    for key in picture.extras:
+        live = frame.caches.get("extras", {}).get(key) or {"metadata": {}}
+        options = str(metadata_map(live, "annotations").get("argocd.argoproj.io/sync-options") or "")
+        kept = metadata_map(live, "annotations").get("helm.sh/resource-policy") == "keep"
+        if key[:2] not in guarded and not kept and "Prune=" not in options:
+            free.append(key)
+    return 0 if budget.broken(len(free), len(frame.rows)) else len(free)
+
+
+def _attempt(frame: Frame, desired: Desired) -> Attempt | None:
+    held = frame.memory.get("attempted") or {}
+    if held.get("identity") != operating.identity(frame.app, desired.digest):
+        return None
+    return Attempt(
+        operation=str(held.get("number", "")),
+        succeeded=held.get("phase") == "Succeeded",
+        message=str(held.get("message", "")),
+        ended_at=_time(held.get("at")),
+        ended_by_approval=bool(held.get("by_approval")),
+    )
+
+
+def _waits_for(app: Application) -> list[str]:
+    """Applications this one depends on that are not ready at their present target (12 rule 13)."""
+    wanted = (app.sync_policy or {}).get("depends_on") or []
+    names = [entry["application"] for entry in wanted]
+    if not names:
+        return []
+    rows = {row.name: row for row in Application.objects.filter(name__in=names)}
+    waiting = []
+    for entry in wanted:
+        row, condition = rows.get(entry["application"]), entry.get("condition", "")
+        synced = row is not None and row.sync_status == "Synced"
+        healthy = row is not None and row.health_status == "Healthy"
+        fine = {
+            "Synced": synced,
+            "Healthy": healthy,
+            "Succeeded": row is not None and row.operation_phase == "Succeeded",
+        }
+        if not fine.get(condition, synced and healthy):
+            waiting.append(entry["application"])
+    return waiting
+
+
+def _new(frame: Frame, kind: str, name: str, request: dict[str, Any], desired: Desired) -> Work:
+    app = frame.app
+    operation = SyncOperation(
+        application=app,
+        number=operations.next_number(app),
+        kind=kind,
+        phase=SyncOperation.Phase.RUNNING,
+        initiator={"kind": "automation", "name": name, "via": "self-heal" if kind == "self-heal" else "git"},
+        request=request,
+        started_at=timezone.now(),
+    )
+    return Work(operation, desired=desired)
+
+
+def _heal(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work | None:
+    """Heal what is due; what must wait has a timer. Only the keys that differ, hooks by policy (9.3)."""
+    now = timezone.now()
+    heals = _heals(frame)
+    healed_at = _time(frame.memory.get("healed_at"))
+    quiet = healed_at is None or now - healed_at > timedelta(seconds=QUIET_S)
+    keys = sorted(picture.changed | (picture.extras if _policy(frame.app)["prune"] else set()))
+    managers = _managers(frame, seen, keys)
+    due: list[ResourceKey] = []
+    later: list[datetime] = []
+    for key in keys:
+        paths = [str(line["path"]) for line in (frame.rows[key].drift if key in frame.rows else [])] or ["."]
+        held = on_drift(heals.get(str(key), LeafHeals()), paths, now, managers.get(key, ""))
+        heals[str(key)] = held
+        at = heal_due(held, now, now, quiet)
+        if at <= now:
+            due.append(key)
+        else:
+            later.append(at)
+    _keep(frame, heals)
+    if later:
+        frame.memory["timer"] = min(later).isoformat()
+    if not due:
+        frame.app.gate = {"gate": 8, "reason": f"self-heal waits until {min(later):%H:%M:%S}"}
+        return None
+    request = {"prune": _policy(frame.app)["prune"], "keys": [list(key) for key in due]}
+    return _new(frame, SyncOperation.Kind.SELF_HEAL, "self-heal", request, desired)
+
+
+def _managers(frame: Frame, seen: Seen, keys: list[ResourceKey]) -> dict[ResourceKey, str]:
+    """Who changed what drifted, from the managedFields of one GET each; also kept with the drift lines."""
+    asked = [key for key in keys if seen.live.get(key) is not None and key in frame.rows][:MOST_ASKED_WHO]
+    if not asked:
+        return {}
+    step = Step("adopt", "read who changed it", (tuple(Action("get", key) for key in asked),), False)
+    found = {}
+    for outcome in carry_out(frame.connection, step):
+        if not outcome.ok or outcome.object is None:
+            continue
+        key = outcome.action.key
+        for line in frame.rows[key].drift:
+            owners = owners_of(outcome.object, _steps(str(line["path"]))) - {FIELD_MANAGER}
+            if owners:
+                line["manager"] = found[key] = sorted(owners)[0]
+    return found
+
+
+def _steps(path: str) -> tuple[str, ...]:
+    """`.spec.containers[name="c"].image` as the steps of the diff."""
+    steps, start, depth = [], 0, 0
+    for position, sign in enumerate(path):
+        if depth == 0 and sign in ".[" and position > start:
+            steps.append(path[start:position])
+            start = position
+        depth += (sign == "[") - (sign == "]")
+    return (*steps, path[start:]) if path else ()
+
+
+def _heals(frame: Frame) -> dict[str, LeafHeals]:
+    return {key: LeafHeals.from_json(value) for key, value in (frame.memory.get("heals") or {}).items()}
+
+
+def _keep(frame: Frame, heals: dict[str, LeafHeals]) -> None:
+    kept = {key: value.to_json() for key, value in heals.items() if value != LeafHeals()}
+    if kept:
+        frame.memory["heals"] = kept
+    else:
+        frame.memory.pop("heals", None)
+
+
+def _calm(frame: Frame, picture: Picture) -> None:
+    """What time ends: counters without drift, fights without reversals. Fights that go on are told."""
+    heals = {key: calm(value, frame.now) for key, value in _heals(frame).items()}
+    _keep(frame, heals)
+    fights = []
+    for key, held in heals.items():
+        message = fight_message(held, key, frame.now)
+        if message:
+            picture.conditions.append(("Fighting", message, "fighting"))
+            fights.append(
+                {
+                    "key": key,
+                    "field": held.fighting_path,
+                    "manager": held.manager or "somebody",
+                    "n": held.fighting_since.isoformat() if held.fighting_since else "",
+                }
+            )
+    frame.memory["fights"] = fights
+
+
+def _look_again(frame: Frame, decision: GateDecision) -> None:
+    if decision.at is not None:
+        frame.memory["timer"] = decision.at.isoformat()
+
+
+def _time(text: Any) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None

@@ -39,7 +39,6 @@ STATUS_FIELDS = (
     "gate",
     "memory",
     "operation_phase",
-    "operation_seq",
     "observed_generation",
     "stages",
     "event_seq",

@@ -22,8 +22,7 @@ from clusters.core.diff import (
 from clusters.core.health import Health, Part, aggregate, assess
 from clusters.core.hooks import classify, finished_job, is_run_once
 from clusters.core.manifests import Manifest, ResourceKey, managed_by, owner_of
-from hub.core.plans import object_violations
-from hub.reconcile import baselines
+from hub.reconcile import baselines, fencing
 from hub.reconcile.frame import Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
@@ -140,10 +139,7 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
         live=live is not None,
         complete=known or (key in seen.unknown and False),
         comparison_error=error or seen.unknown.get(key, ""),
-        permitted=key
-        not in frame.caches.setdefault(
-            "violations", object_violations(frame.app, desired.manifests, seen.discovery)
-        ),
+        permitted=key not in fencing.violations(frame, desired, seen.discovery),
         run_once_finished=finished and row is not None and row.desired_hash == desired.hashes[key],
         shared_with=shared,
         changed=changed,
@@ -253,6 +249,7 @@ def _extras(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> lis
             verdict = resource_status(facts)
             picture.verdicts[key] = verdict
             picture.extras.add(key)
+            frame.caches.setdefault("extras", {})[key] = live
             health = health_of(live)
             _write_row(
                 frame, key, verdict, health, live, [], bool(frame.rows.get(key) and frame.rows[key].baseline)
@@ -298,7 +295,7 @@ def _conditions(frame: Frame, desired: Desired, seen: Seen, picture: Picture) ->
                 "incomplete",
             )
         )
-    for key, sentence in list(frame.caches.get("violations", {}).items())[:20]:
+    for key, sentence in list(fencing.violations(frame, desired, seen.discovery).items())[:20]:
         picture.conditions.append(("InvalidSpec", f"{key}: {sentence}", "ProjectPolicyViolation"))
 
 

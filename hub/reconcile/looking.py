@@ -42,7 +42,8 @@ class Seen:
             elif outcome.code == "not_found" and action.verb in {"get", "delete", "patch"}:
                 self.live[action.key] = None
             elif outcome.ok and action.verb == "delete":
-                self.live.pop(action.key, None)
+                # No object in the answer: it is gone; otherwise it goes, and the next look tells when.
+                self.live[action.key] = None
 
 
 def catalogue(frame: Frame) -> Catalogue:

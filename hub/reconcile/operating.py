@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,7 @@ from django.utils import timezone
 from clusters.core.durations import parse_duration
 from clusters.core.health import Health
 from clusters.core.hooks import HookSuccess
-from clusters.core.manifests import Manifest, ResourceKey
+from clusters.core.manifests import Manifest, ResourceKey, canonical_json
 from clusters.core.plan import (
     Done,
     Failed,
@@ -35,9 +36,9 @@ from clusters.core.plan import (
 )
 from clusters.core.plan.steps import Outcome
 from clusters.services import carry_out
-from hub.core.plans import object_violations, protected_kinds, prune_budget
+from hub.core.plans import protected_kinds, prune_budget
 from hub.models import Application, SyncOperation
-from hub.reconcile import baselines, consent, looking, sourcing
+from hub.reconcile import baselines, consent, fencing, looking, sourcing
 from hub.reconcile import work as works
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture, health_of
@@ -92,6 +93,7 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
             outcomes = carry_out(frame.connection, verdict)
         work.progress = record(work.plan, work.progress, verdict, outcomes, timezone.now())
         _absorb(frame, work, seen, outcomes)
+        fencing.read_again(frame)
 
 
 def _progress(work: Work) -> Progress:
@@ -197,7 +199,7 @@ def plan_facts(
         live=seen.live,
         discovery=seen.discovery,
         living=lambda name: Application.objects.filter(name=name).exists(),
-        violations=object_violations(frame.app, desired.manifests, seen.discovery),
+        violations=fencing.violations(frame, desired, seen.discovery),
         invalid=[(ResourceKey("", item.label, "", ""), item.message) for item in desired.parts.invalid],
         incomplete=frozenset(seen.incomplete),
         in_place=frozenset(picture.in_place),
@@ -236,7 +238,7 @@ def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
         window=consent.window(frame, operation, now),
         approval=consent.approval(frame, work),
         problem=_problem(frame, seen, now),
-        violations=object_violations(frame.app, desired.manifests, seen.discovery),
+        violations=fencing.violations(frame, desired, seen.discovery),
         confirmed=frozenset(),
         confirmed_all=any(entry.get("digest") == "prune" for entry in operation.confirmed),
         terminate=operation.terminate_requested,
@@ -263,6 +265,8 @@ def _absorb(frame: Frame, work: Work, seen: Seen, outcomes: list[Outcome]) -> No
     assert work.desired is not None
     for outcome in outcomes:
         work.writes += outcome.ok and not outcome.action.dry_run
+        if outcome.ok and outcome.changed and not outcome.action.dry_run:
+            work.changed.add(outcome.action.key)
         if outcome.ok and not outcome.action.dry_run:
             baselines.keep(frame, work, outcome)
 
@@ -351,11 +355,17 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
         frame.app.synced_digest = work.desired.digest
         frame.app.synced_revisions = list(work.desired.revisions)
         frame.app.hooks_digest = work.desired.hooks_digest
-    if not work.plan.dry_run:
+    if not work.plan.dry_run and full and phase != Phase.SUPERSEDED:
         frame.memory["attempted"] = {
-            "digest": work.desired.digest if work.desired else "",
-            "generation": frame.app.generation,
+            "identity": identity(frame.app, work.desired.digest if work.desired else ""),
+            "number": operation.number,
             "phase": phase,
             "message": message[:500],
             "at": operation.finished_at.isoformat(),
         }
+
+
+def identity(app: Application, digest: str) -> str:
+    """What one attempt was for: Revision, sources, destination, options (9.1 gate 8)."""
+    parts = [digest, app.sources, str(app.cluster_id), app.destination_namespace, app.sync_policy]
+    return hashlib.sha256(canonical_json(parts)).hexdigest()[:32]

@@ -35,7 +35,9 @@ def preview(app: Application, values: dict[str, Any]) -> dict[str, Any]:
         digest, revisions = app.manifest_digest, list(app.revisions)
     desired = sourcing.load(frame, digest, catalogue, tuple(revisions))
     if not desired.loaded:
-        raise HubError("nothing_rendered", f"{app.name} has not been rendered yet", "refresh it first", status=409)
+        raise HubError(
+            "nothing_rendered", f"{app.name} has not been rendered yet", "refresh it first", status=409
+        )
     operation = SyncOperation(application=app, number=0, request=values, initiator={"kind": "user"})
     seen = looking.look(frame, desired, None)
     if seen.problem is not None:
@@ -76,13 +78,17 @@ def _render_at(frame: Frame, revisions: list[str]) -> tuple[str, list[str]]:
         if state.repository is None:
             raise SourceError("SourceNotPermitted", f"repository {entry.repo_url} is not registered")
         found = source.obtain(
-            state.repository.access(), [source.Wanted(revision, entry.tag_prefix)], root=settings.HUB_MIRROR_DIR
+            state.repository.access(),
+            [source.Wanted(revision, entry.tag_prefix)],
+            root=settings.HUB_MIRROR_DIR,
         )
         sha = found.resolutions[0].sha
         rendered = render.render(
             found.mirror.tree(sha),
             entry,
-            application=render.ApplicationFacts(frame.app.name, frame.app.destination_namespace, frame.app.project.name),
+            application=render.ApplicationFacts(
+                frame.app.name, frame.app.destination_namespace, frame.app.project.name
+            ),
             cluster=render.ClusterFacts(frame.app.cluster.version),
             options=render.RenderOptions(frame.mask_key),
         )

@@ -45,7 +45,7 @@ class Work:
     wait_until: Any = None
     ended: bool = False
     writes: int = 0
-    changed: set[str] = field(default_factory=set)
+    changed: set[ResourceKey] = field(default_factory=set)
 
     def wanted(self) -> set[ResourceKey]:
         """Keys whose live state the next decision needs."""
