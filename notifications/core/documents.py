@@ -22,6 +22,7 @@ from notifications.core.yamls import load_yaml
 from notifications.errors import ConfigError, TemplateError
 
 _HINT = "print values inside quotes, or as a whole with toJson"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TOKEN = re.compile("\ufde2(\\d+)\ufde3")
 _LINKS = frozenset(
     ["title_link", "author_link", "author_icon", "footer_icon", "image_url", "thumb_url", "url", "from_url", "original_url"]
@@ -196,13 +197,13 @@ class _Yaml:
 def for_slack(value: Any, key: str = "") -> Any:
     """Texts with entities for what was data; link keys only if they are links; identifiers as they were."""
     if isinstance(value, str):
-        return marks.hide(marks.raw(value) if key in _IDENTIFIERS else marks.finish(value))
+        return whole(marks.hide(marks.raw(value) if key in _IDENTIFIERS else marks.finish(value)))
     if isinstance(value, list):
         return [for_slack(item, key) for item in value]
     if isinstance(value, dict):
         made: dict[str, Any] = {}
         for name, item in value.items():
-            name = str(marks.raw(name))
+            name = whole(str(marks.raw(name)))
             if name in _LINKS and isinstance(item, str):
                 link = safe_link(marks.hide(marks.raw(item)), mail=True)
                 if link is not None:
@@ -215,4 +216,15 @@ def for_slack(value: Any, key: str = "") -> Any:
 
 def plain(value: Any) -> Any:
     """The values without marks and secrets."""
-    return marks.hide(marks.raw(value))
+    return whole(marks.hide(marks.raw(value)))
+
+
+def whole(value: Any) -> Any:
+    """Without halves of surrogate pairs: `"\\ud800"` is valid JSON and no character; no channel could send it."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [whole(item) for item in value]
+    if isinstance(value, dict):
+        return {whole(key): whole(item) for key, item in value.items()}
+    return value

@@ -20,9 +20,16 @@ _MARKS = {"&": "\ufdd0", "<": "\ufdd1", ">": "\ufdd2", '"': "\ufdd3", "'": "\ufd
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&#34;", "'": "&#39;"}
 _RAW = str.maketrans({mark: char for char, mark in _MARKS.items()})
 _FINISHED = str.maketrans({mark: _ENTITIES[char] for char, mark in _MARKS.items()})
-_RESERVED = re.compile("[\ufdd0-\ufdef]")
+# Half a surrogate pair is no character; it would only fail later, where the text is written out.
+_RESERVED = re.compile("[\ufdd0-\ufdef\ud800-\udfff]")
 _SECRET = re.compile("\ufde0([A-Za-z0-9_.-]{1,253})\ufde1")
 HIDDEN = "***"
+
+
+class Secrets:
+    """`.secrets` in a template: any name gives what stands for that secret until the moment of sending."""
+
+    KIND = "the secrets"
 
 
 def scrub(text: str) -> str:

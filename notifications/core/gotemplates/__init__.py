@@ -20,10 +20,11 @@ from notifications.core import marks
 from notifications.core.gotemplates.functions import FUNCTIONS
 from notifications.core.gotemplates.lexer import MAX_SOURCE
 from notifications.core.gotemplates.parser import Template, parse
-from notifications.core.gotemplates.run import LANGUAGE, Run, Secrets
+from notifications.core.gotemplates.run import LANGUAGE, Run
 from notifications.core.gotemplates.sheet import MAX_STEPS, Piece
 from notifications.core.gotimes import Clock
 from notifications.core.govalues import Struct
+from notifications.core.marks import Secrets
 from notifications.errors import TemplateError
 
 __all__ = ["MAX_SOURCE", "MAX_STEPS", "Piece", "Rendered", "Secrets", "Template", "parse_template", "render"]

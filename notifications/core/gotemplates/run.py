@@ -22,12 +22,6 @@ ESCAPING = frozenset(["js", "toJson", "toRawJson", "toPrettyJson", "quote", "rep
 _MAY_SEE_SECRETS = frozenset(["toString", "quote", "printf"])
 
 
-class Secrets:
-    """`.secrets`: any name gives what stands for that secret until the moment of sending."""
-
-    KIND = "the secrets"
-
-
 class _Jump(Exception):
     def __init__(self, word: str) -> None:
         self.word = word
@@ -219,7 +213,7 @@ class Run(Sheet):
             return self.applied(found, args, path.place)
         if value is NOTHING:
             found = NOTHING
-        elif isinstance(value, Secrets):
+        elif isinstance(value, marks.Secrets):
             found = self.guarded(path.place, "secrets", lambda: marks.secret(name))
         elif isinstance(value, dict):
             found = marks.lookup(value, name, NOTHING)

@@ -56,7 +56,7 @@ def condition_key(index: int, when: str) -> str:
 
 
 def _identity(when: str) -> str:
-    digest = hashlib.sha1(when.encode(), usedforsecurity=False).digest()
+    digest = hashlib.sha1(when.encode("utf-8", "replace"), usedforsecurity=False).digest()
     return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 

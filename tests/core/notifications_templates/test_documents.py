@@ -134,3 +134,8 @@ def test_any_value_keeps_the_structure_of_blocks_for_slack(value: str) -> None:
 def test_only_links_become_links(url: str, fine: bool) -> None:
     assert (safe_link(url) == url) is fine
     assert safe_link("mailto:a@b.example", mail=True) == "mailto:a@b.example"
+
+
+def test_half_a_surrogate_pair_reaches_no_channel() -> None:
+    assert made('{"a": "\\ud800 \\ud83d\\ude00 {{ .m | js }}"}', m="\ud800") == {"a": "\ufffd 😀 \ufffd"}
+    assert slack('["\\udc00"]') == ["\ufffd"]

@@ -8,7 +8,7 @@ from typing import Any
 from notifications.core.gotemplates.functions.registry import MAX_ITEMS, Row
 from notifications.core.gotimes import Duration, Time
 from notifications.core.govalues import NOTHING, Func, Struct, is_number, kind_of, truth
-from notifications.core.marks import lookup, raw
+from notifications.core.marks import Secrets, lookup, raw, secret
 
 
 def _basic(value: Any) -> str:
@@ -57,6 +57,8 @@ def place_in(value: Any, key: Any) -> Any:
     """One step of `index`."""
     if value is NOTHING:
         return NOTHING
+    if isinstance(value, Secrets) and isinstance(key, str):
+        return secret(key)
     if isinstance(value, dict):
         if not isinstance(key, str):
             raise ValueError(f"asks a map by {kind_of(key)}")
