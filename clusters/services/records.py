@@ -1,4 +1,4 @@
-"""Cluster records: made from a kubeconfig, given new credentials, told what a probe found. One transaction each."""
+"""What a probe found, written into the record of its Cluster."""
 
 from __future__ import annotations
 
@@ -7,42 +7,11 @@ from typing import Any
 
 from django.db.models import F
 
-from clusters.core.kubeconfig import Kubeconfig
 from clusters.models import Cluster
 from clusters.services.probing import Probe
 
 PROBE_EVERY = timedelta(hours=1)
 PROBE_AGAIN = timedelta(minutes=1)
-
-
-def register(name: str, found: Kubeconfig, **fields: Any) -> Cluster:
-    """A new Cluster from what was read of a kubeconfig; `fields` are further columns (scope, labels, namespaces...).
-
-    Raises IntegrityError when the name is taken. Who may register what is the caller's to judge.
-    """
-    return Cluster.objects.create(name=name, **_access(found), **fields)
-
-
-def replace_credentials(cluster: Cluster, found: Kubeconfig) -> None:
-    """New address and credentials; the generation rises, so every session made from the old ones is dropped."""
-    for column, value in _access(found).items():
-        setattr(cluster, column, value)
-    cluster.generation += 1
-    cluster.state = Cluster.State.UNKNOWN
-    cluster.save(update_fields=[*_access(found), "generation", "state"])
-
-
-def _access(found: Kubeconfig) -> dict[str, Any]:
-    return {
-        "server": found.server,
-        "ca_pem": found.ca_pem,
-        "token": found.token,
-        "client_certificate_pem": found.client_certificate_pem,
-        "client_key_pem": found.client_key_pem,
-        "tls_server_name": found.tls_server_name,
-        "insecure_skip_tls_verify": found.insecure_skip_tls_verify,
-        "proxy_url": found.proxy_url,
-    }
 
 
 def record_probe(cluster: Cluster, probe: Probe, now: datetime) -> bool:

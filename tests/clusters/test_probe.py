@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from clusters import errors, kube
-from clusters.core.kubeconfig import Kubeconfig
 from clusters.core.manifests import ResourceKey
 from clusters.kube.tuning import Tuning
 from clusters.models import Cluster
 from clusters.services import Probe, alive, probe
-from clusters.services.records import record_probe, register, replace_credentials
+from clusters.services.records import record_probe
 from tests.clusters.conftest import Clock
 from tests.clusters.faults import FaultServer, Reply, status
 
@@ -116,34 +116,13 @@ def test_a_cluster_that_was_heard_of_is_alive_without_a_request(
 
 
 # --- the record ------------------------------------------------------------------------------------------------
-def a_kubeconfig(token: str = "token-one") -> Kubeconfig:
-    return Kubeconfig(
-        context="dev", contexts=("dev",), server="https://k8s.example.org", kind="token", token=token
-    )
-
-
-@pytest.mark.django_db
-def test_a_registered_cluster_gives_its_connection_back() -> None:
-    cluster = register("dev", a_kubeconfig(), labels={"env": "dev"})
-    connection = Cluster.objects.get(pk=cluster.pk).connection()
-    assert (connection.server, connection.token, connection.generation) == (
-        "https://k8s.example.org",
-        "token-one",
-        1,
-    )
-
-
-@pytest.mark.django_db
-def test_new_credentials_raise_the_generation() -> None:
-    cluster = register("dev", a_kubeconfig())
-    replace_credentials(cluster, a_kubeconfig("token-two"))
-    connection = Cluster.objects.get(pk=cluster.pk).connection()
-    assert (connection.token, connection.generation) == ("token-two", 2)
+def a_cluster(**columns: Any) -> Cluster:
+    return Cluster.objects.create(name="dev", server="https://k8s.example.org", **columns)
 
 
 @pytest.mark.django_db
 def test_a_probe_is_recorded_and_one_of_older_credentials_is_not() -> None:
-    cluster = register("dev", a_kubeconfig())
+    cluster = a_cluster()
     assert record_probe(cluster, Probe("Connected", version="v1.36.1", uid="u1"), NOW)
     stored = Cluster.objects.get(pk=cluster.pk)
     assert (stored.state, stored.version, stored.uid) == ("Connected", "v1.36.1", "u1")
@@ -154,13 +133,13 @@ def test_a_probe_is_recorded_and_one_of_older_credentials_is_not() -> None:
     assert (stored.state, stored.version, stored.uid) == ("Unreachable", "v1.36.1", "u1")
     assert stored.next_probe_at == NOW + timedelta(minutes=1)
 
-    replace_credentials(Cluster.objects.get(pk=cluster.pk), a_kubeconfig("token-two"))
+    Cluster.objects.filter(pk=cluster.pk).update(generation=2, state="Unknown")
     assert not record_probe(cluster, Probe("Unauthorized"), NOW)
     assert Cluster.objects.get(pk=cluster.pk).state == "Unknown"
 
 
 @pytest.mark.django_db
 def test_a_paused_cluster_stays_paused_after_a_probe() -> None:
-    cluster = register("dev", a_kubeconfig(), paused=True)
+    cluster = a_cluster(paused=True)
     record_probe(cluster, Probe("Connected"), NOW)
     assert Cluster.objects.get(pk=cluster.pk).state == "Paused"

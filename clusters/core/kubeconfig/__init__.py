@@ -1,20 +1,9 @@
 """Kubeconfigs, read by us and never by a client library: those run commands and read files (access-and-api.md CL2).
 
-May live here: text to values, with every refusal by name; judging certificates (CL3).
-May not: opening files, starting programs, dialling anything.
+May live here: text to values, with every refusal by name.
+May not: opening files, starting programs, dialling anything; who may use which server, proxy or certificate.
 """
 
-from clusters.core.kubeconfig.certificates import check_ca, check_pair
-from clusters.core.kubeconfig.reading import Access, Kubeconfig, connection_of, contexts_of, read
-from clusters.core.kubeconfig.servers import check_server
+from clusters.core.kubeconfig.reading import Kubeconfig, connection, preview, read, read_context
 
-__all__ = [
-    "Access",
-    "Kubeconfig",
-    "check_ca",
-    "check_pair",
-    "check_server",
-    "connection_of",
-    "contexts_of",
-    "read",
-]
+__all__ = ["Kubeconfig", "connection", "preview", "read", "read_context"]

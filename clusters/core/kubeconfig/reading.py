@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from clusters.core.connection import Connection
-from clusters.core.kubeconfig.certificates import check_ca, check_pair
 from clusters.core.kubeconfig.servers import check_host, check_proxy, check_server
 from clusters.core.manifests import Limits, ManifestError, load_documents
 from clusters.errors import KubeconfigRefused
@@ -57,25 +54,10 @@ _USER = frozenset(("token", "client-certificate-data", "client-key-data", "exten
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
-    """What the person who registers may do. `proxy_hosts`: proxies that may be named (CL6); `insecure`: TLS
-    verification may be off, with a reason (CL7); `http`: plain http on loopback, for demonstrations (CL3)."""
-
-    insecure: bool = False
-    http: bool = False
-    proxy_hosts: Collection[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Kubeconfig:
-    """What was read of the chosen context. `kind` is `token` or `client certificate`; `expires_at` as far as the
-    credential itself says (certificate, or the `exp` of a token that is a JWT); no value shows in `repr`."""
+    """What one context says. The names are the columns of a Cluster; no secret shows in `repr`."""
 
-    context: str
-    contexts: tuple[str, ...]
     server: str
-    kind: str
-    namespace: str = ""
     ca_pem: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     client_certificate_pem: str = field(default="", repr=False)
@@ -83,66 +65,75 @@ class Kubeconfig:
     tls_server_name: str = ""
     insecure_skip_tls_verify: bool = False
     proxy_url: str = field(default="", repr=False)
-    expires_at: datetime | None = None
+
+    @property
+    def kind(self) -> str:
+        return "token" if self.token else "client certificate"
 
 
-def contexts_of(text: str) -> tuple[str, ...]:
-    """The names of the contexts in a kubeconfig, for a person to choose from. Raises KubeconfigRefused."""
-    return tuple(_named(_document(text), "contexts"))
+def read(text: str, context: str = "") -> dict[str, Any]:
+    """The columns of a Cluster that the chosen context (or `current-context`) fills, without empty ones.
 
-
-def read(text: str, *, now: datetime, context: str = "", access: Access | None = None) -> Kubeconfig:
-    """The chosen context (or `current-context`) of a kubeconfig. Only its own cluster and user are judged.
-
+    Whether that server, proxy, certificate or unverified TLS may be used is the caller's to judge (CL3, CL6, CL7).
     Raises KubeconfigRefused; `code` says why, and no value of the text is in the message.
     """
-    access = access or Access()
+    found = read_context(text, context)
+    columns = {one.name: getattr(found, one.name) for one in fields(found)}
+    return {name: value for name, value in columns.items() if value}
+
+
+def read_context(text: str, context: str = "") -> Kubeconfig:
+    """The same as a value. Only the chosen context's own cluster and user are judged."""
     document = _document(text)
-    contexts = _named(document, "contexts")
     chosen = context or _text(document, "current-context")
-    if chosen not in contexts:
-        raise _refused(
-            "context_missing", f"there is no context {chosen!r}" if chosen else "no context is chosen"
-        )
-    where = _part(contexts[chosen], "context", _CONTEXT)
-    cluster = _part(_one(document, "clusters", _text(where, "cluster")), "cluster", _CLUSTER)
-    user = _part(_one(document, "users", _text(where, "user")), "user", _USER)
-    server = check_server(_text(cluster, "server"), http=access.http)
-    ca = _pem(cluster, "certificate-authority-data")
-    if ca:
-        check_ca(ca, now=now)
-    kind, expires_at = _credential(user, now)
-    return Kubeconfig(
-        context=chosen,
-        contexts=tuple(contexts),
-        server=server,
-        kind=kind,
-        namespace=_text(where, "namespace"),
-        ca_pem=ca,
-        token=_text(user, "token").strip(),
-        client_certificate_pem=_pem(user, "client-certificate-data"),
-        client_key_pem=_pem(user, "client-key-data"),
-        tls_server_name=check_host(_text(cluster, "tls-server-name")),
-        insecure_skip_tls_verify=_insecure(cluster, access),
-        proxy_url=check_proxy(_text(cluster, "proxy-url"), allowed=access.proxy_hosts),
-        expires_at=expires_at,
+    return _judge(document, chosen)
+
+
+def connection(text: str, context: str = "", *, identity: str, **options: Any) -> Connection:
+    """A Connection straight from a kubeconfig; `options` are further fields of Connection."""
+    found = read_context(text, context)
+    return Connection(
+        identity=identity, **{one.name: getattr(found, one.name) for one in fields(found)}, **options
     )
 
 
-def connection_of(found: Kubeconfig, *, identity: str, name: str = "", **options: Any) -> Connection:
-    """The Connection of what was read; `options` are further fields of Connection."""
-    return Connection(
-        identity=identity,
-        name=name,
-        server=found.server,
-        ca_pem=found.ca_pem,
-        token=found.token,
-        client_certificate_pem=found.client_certificate_pem,
-        client_key_pem=found.client_key_pem,
-        tls_server_name=found.tls_server_name,
-        insecure_skip_tls_verify=found.insecure_skip_tls_verify,
-        proxy_url=found.proxy_url,
-        **options,
+def preview(text: str) -> dict[str, Any]:
+    """`{current_context, contexts: [{name, server, namespace, credential_kind} or {name, error, message, hint}]}`.
+
+    Raises KubeconfigRefused when the text is no kubeconfig, or when the context that would be taken cannot be.
+    """
+    document = _document(text)
+    contexts = _named(document, "contexts")
+    current = _text(document, "current-context") or (next(iter(contexts)) if len(contexts) == 1 else "")
+    if current or not contexts:
+        _judge(document, current)
+    return {"current_context": current, "contexts": [_shown(document, name) for name in contexts]}
+
+
+def _shown(document: dict[str, Any], name: str) -> dict[str, Any]:
+    try:
+        found = _judge(document, name)
+    except KubeconfigRefused as refused:
+        return {"name": name, "error": refused.code, "message": refused.message, "hint": refused.hint}
+    namespace = _text(_named(document, "contexts")[name], "namespace")
+    return {"name": name, "server": found.server, "namespace": namespace, "credential_kind": found.kind}
+
+
+def _judge(document: dict[str, Any], chosen: str) -> Kubeconfig:
+    contexts = _named(document, "contexts")
+    if chosen not in contexts:
+        message = f"there is no context {chosen[:100]!r}" if chosen else "no context is chosen"
+        raise _refused("context_missing", message, hint="name one of its contexts")
+    where = _part(contexts[chosen], "context", _CONTEXT)
+    cluster = _part(_one(document, "clusters", _text(where, "cluster")), "cluster", _CLUSTER)
+    user = _part(_one(document, "users", _text(where, "user")), "user", _USER)
+    return Kubeconfig(
+        server=check_server(_text(cluster, "server")),
+        ca_pem=_pem(cluster, "certificate-authority-data"),
+        **_credential(user),
+        tls_server_name=check_host(_text(cluster, "tls-server-name")),
+        insecure_skip_tls_verify=_flag(cluster, "insecure-skip-tls-verify"),
+        proxy_url=check_proxy(_text(cluster, "proxy-url")),
     )
 
 
@@ -193,34 +184,21 @@ def _part(value: Any, what: str, known: Collection[str]) -> dict[str, Any]:
     return value
 
 
-def _credential(user: Mapping[str, Any], now: datetime) -> tuple[str, datetime | None]:
+def _credential(user: Mapping[str, Any]) -> dict[str, str]:
     token = _text(user, "token").strip()
     certificate, key = _pem(user, "client-certificate-data"), _pem(user, "client-key-data")
     if bool(certificate) != bool(key):
         raise _refused("invalid", "client-certificate-data and client-key-data belong together")
-    if certificate:
-        expires = check_pair(certificate, key, now=now)
-        return ("token", _expiry(token)) if token else ("client certificate", expires)
-    if not token:
-        raise _refused("credential_missing", "the user has neither a token nor a client certificate")
+    if not token and not certificate:
+        raise _refused(
+            "credential_missing", "the user has neither a token nor a client certificate", hint=_TYPED
+        )
     if not token.isascii() or not token.isprintable() or " " in token:
         raise _refused("invalid", "the token has characters that no token has")
-    expires_at = _expiry(token)
-    if expires_at is not None and expires_at < now:
-        raise _refused("credential_expired", "the token has expired")
-    return "token", expires_at
-
-
-def _expiry(token: str) -> datetime | None:
-    """The `exp` of a token that is a JWT; it is shown to people, and nothing rests on it."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-        return datetime.fromtimestamp(claims["exp"], UTC)
-    except (ValueError, KeyError, TypeError, OverflowError, OSError, RecursionError):
-        return None
+    if token:
+        # Both: kubectl sends both, and an API server takes the certificate's identity only without a token.
+        return {"token": token}
+    return {"client_certificate_pem": certificate, "client_key_pem": key}
 
 
 def _pem(part: Mapping[str, Any], name: str) -> str:
@@ -240,14 +218,11 @@ def _text(part: Mapping[str, Any], name: str) -> str:
     return value
 
 
-def _insecure(cluster: Mapping[str, Any], access: Access) -> bool:
-    value = cluster.get("insecure-skip-tls-verify") or False
-    if not isinstance(value, bool):
-        raise _refused("invalid", "insecure-skip-tls-verify is not true or false")
-    if value and not access.insecure:
-        message = "insecure-skip-tls-verify is only taken from an administrator who gives a reason"
-        raise _refused("insecure_refused", message, hint="give certificate-authority-data instead")
-    return value
+def _flag(part: Mapping[str, Any], name: str) -> bool:
+    value = part.get(name)
+    if value not in (None, True, False):
+        raise _refused("invalid", f"{name} is not true or false")
+    return bool(value)
 
 
 def _refused(code: str, message: str, *, hint: str = "") -> KubeconfigRefused:
