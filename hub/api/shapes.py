@@ -235,7 +235,7 @@ ClusterSummary = make(
 KubeconfigText = make(
     "KubeconfigText", "A kubeconfig to look at.", kubeconfig=s.CharField(write_only=True), project=text()
 )
-KubeconfigPreview = make("KubeconfigPreview", "Its contexts.", contexts=objects())
+KubeconfigPreview = make("KubeconfigPreview", "Its contexts.", current_context=text(), contexts=objects())
 
 # Applications
 Directory = make(

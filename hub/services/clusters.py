@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -14,29 +13,19 @@ from django.db.models import Count
 from django.utils import timezone
 
 from clusters.core import kubeconfig
-from clusters.core.kubeconfig import Kubeconfig
+from clusters.core.kubeconfig.servers import check_server
 from clusters.errors import KubeconfigRefused
 from clusters.models import Cluster
 from guard.addresses import AddressRefused, check_url
 from hub.core import specs
 from hub.errors import HubError
 from hub.models import Application, Project
-from hub.services import audit, looks
+from hub.services import audit, certificates, looks
 from hub.services.actors import Actor
 from hub.services.applications import LEVEL_KNOWN
 from hub.services.documents import InvalidDocument
 
 CREDENTIALS = ("token", "client_key_pem", "client_certificate_pem", "proxy_url")
-FROM_KUBECONFIG = (
-    "server",
-    "ca_pem",
-    "token",
-    "client_certificate_pem",
-    "client_key_pem",
-    "tls_server_name",
-    "insecure_skip_tls_verify",
-    "proxy_url",
-)
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 DOCUMENT = specs.record(
     {
@@ -89,30 +78,13 @@ def document(cluster: Cluster) -> dict[str, Any]:
     }
 
 
-def preview(actor: Actor, doc: Any) -> dict[str, Any]:
+def preview(doc: Any) -> dict[str, Any]:
     """Contexts of a kubeconfig and why each could not be taken; nothing is stored, run, read or dialled (CL2)."""
     errors: specs.Errors = {}
     values = PREVIEW(doc, "", errors)
     if errors:
         raise InvalidDocument(errors)
-    shown, refusals = [], []
-    for name in kubeconfig.contexts_of(values["kubeconfig"]):
-        try:
-            found = _read_kubeconfig(actor, values["kubeconfig"], name)
-        except KubeconfigRefused as error:
-            refusals.append(error)
-            shown.append({"name": name, "refused": {"code": error.code, "message": error.message}})
-            continue
-        ends = found.expires_at.isoformat() if found.expires_at else None
-        shown.append({"name": name, "server": found.server, "kind": found.kind, "expires_at": ends})
-    if refusals and len(refusals) == len(shown):
-        raise refusals[0]
-    return {"contexts": shown}
-
-
-def _read_kubeconfig(actor: Actor, text: str, context: str) -> Kubeconfig:
-    access = kubeconfig.Access(insecure=actor.is_admin, http=settings.HUB_ALLOW_LOOPBACK)
-    return kubeconfig.read(text, now=timezone.now(), context=context, access=access)
+    return dict(kubeconfig.preview(values["kubeconfig"]))
 
 
 def read(actor: Actor, doc: Any, existing: Cluster | None = None) -> dict[str, Any]:
@@ -124,8 +96,7 @@ def read(actor: Actor, doc: Any, existing: Cluster | None = None) -> dict[str, A
     if errors:
         raise InvalidDocument(errors)
     if text := values.pop("kubeconfig", ""):
-        found = asdict(_read_kubeconfig(actor, text, values.pop("context", "")))
-        values |= {column: found[column] for column in FROM_KUBECONFIG if found[column]}
+        values |= kubeconfig.read(text, values.pop("context", ""))
     elif values.pop("context", ""):
         errors["context"] = ["is only read together with kubeconfig"]
     if existing is None and not values.get("server") and not values.get("in_cluster"):
@@ -147,14 +118,12 @@ def _check_connection(
 ) -> None:
     now = timezone.now()
     pair = values.get("client_certificate_pem", ""), values.get("client_key_pem", "")
-    if server := values.get("server"):
-        _judged(errors, "server", lambda: check_address(server))
-    if values.get("ca_pem"):
-        _judged(errors, "ca_pem", lambda: kubeconfig.check_ca(values["ca_pem"], now=now))
-    if all(pair):
-        _judged(errors, "client_certificate_pem", lambda: kubeconfig.check_pair(*pair, now=now))
-    elif any(pair):
-        errors["client_certificate_pem"] = ["certificate and key are given together"]
+    if (server := values.get("server")) and (why := address_error(server)):
+        errors["server"] = [why]
+    if values.get("ca_pem") and (found := certificates.authority_errors(values["ca_pem"], now)):
+        errors["ca_pem"] = found
+    if any(pair):
+        errors.update(certificates.pair_errors(*pair, now))
     if values.get("proxy_url"):
         errors["proxy_url"] = ["no proxy is on the list of allowed proxies"]
     if values.get("token") and values.get("client_key_pem"):
@@ -174,24 +143,20 @@ def _check_numbers(values: Mapping[str, Any], errors: specs.Errors) -> None:
         errors["shard"] = [f"must be below HUB_SHARDS ({settings.HUB_SHARDS})"]
 
 
-def _judged(errors: specs.Errors, field: str, check: Callable[[], object]) -> None:
+def address_error(server: str) -> str:
+    """Why this address of an API server is refused: its shape (CL3), or what its name resolves to (E9)."""
     try:
-        check()
+        check_server(server)
+        check_url(
+            server,
+            allow_loopback=settings.HUB_ALLOW_LOOPBACK,
+            private_networks=settings.HUB_PRIVATE_NETWORKS,
+        )
     except KubeconfigRefused as error:
-        errors[field] = [error.message]
+        return error.message
     except AddressRefused as error:
-        errors[field] = [f"cannot be used: {error}"]
-
-
-def check_address(server: str) -> None:
-    """Shape (CL3), then whether what the name resolves to may be dialled (E9).
-
-    Raises KubeconfigRefused or AddressRefused.
-    """
-    kubeconfig.check_server(server, http=settings.HUB_ALLOW_LOOPBACK)
-    check_url(
-        server, allow_loopback=settings.HUB_ALLOW_LOOPBACK, private_networks=settings.HUB_PRIVATE_NETWORKS
-    )
+        return f"cannot be used: {error}"
+    return ""
 
 
 def register(actor: Actor, doc: Any) -> Cluster:
