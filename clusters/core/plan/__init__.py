@@ -35,12 +35,24 @@ The loop of one pass, as the caller (the hall) writes it:
 - `Failed.retryable`: ask `next_retry`. A new attempt: `build_plan(attempt=n)` and `progress.next_attempt(now)`.
 - After Done: `results(plan, progress, ended=True)`, `hook_successes(plan, progress)` is the history of rule 6.
 - `stalled(plan, progress, now, ...)` gives the Condition Stalled, `may_supersede` rule 3.11,
-  `describe(plan)` the readable preview. `deletion` plans the end of an Application (section 10).
+  `describe(plan)` the readable preview.
+- The end of an Application (section 10): `build_deletion(DeletionRequest(...), DeletionFacts(live, desired))` gives a
+  SyncPlan of kind `delete`, walked by the same loop; tasks with code `Kept` stay, with the reason. After Failed build
+  it again with `attempt + 1` and `done_hooks(plan, progress)`. `detach_step(application, live)` gives the one Step of
+  a detach, None when nothing carries our marks any more; no progress is needed.
 - A manifest that passes through must be stamped (`clusters.core.manifests.stamp`) by the caller.
 """
 
 from clusters.core.plan.build import build_plan
 from clusters.core.plan.decide import advance, next_step
+from clusters.core.plan.deletion import (
+    DeletionFacts,
+    DeletionRequest,
+    applications_need_confirmation,
+    build_deletion,
+    detach_step,
+    done_hooks,
+)
 from clusters.core.plan.judge import observe
 from clusters.core.plan.model import Batch, Finding, InvalidTask, NamespaceWish, SyncPlan, Task
 from clusters.core.plan.observed import ApprovalFact, Observed, Problem, WindowBlock, wanted_keys
@@ -57,6 +69,8 @@ __all__ = [
     "Action",
     "ApprovalFact",
     "Batch",
+    "DeletionFacts",
+    "DeletionRequest",
     "Done",
     "Failed",
     "Finding",
@@ -82,9 +96,13 @@ __all__ = [
     "Wait",
     "WindowBlock",
     "advance",
+    "applications_need_confirmation",
+    "build_deletion",
     "build_plan",
     "deletion_approved",
     "describe",
+    "detach_step",
+    "done_hooks",
     "hook_successes",
     "index_desired",
     "may_supersede",

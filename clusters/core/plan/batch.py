@@ -71,7 +71,7 @@ def _stale_finalizers(situation: Situation, batch: Batch, pending: Sequence[Task
     actions = [
         action
         for task in pending
-        if task.hook and needs_delete(situation, task)
+        if task.action == "prune" or (task.hook and needs_delete(situation, task))
         if (action := strip_action(task, situation.live(task)))
     ]
     return _step("strip_finalizers", f"freeing left-over hooks of {_say(batch)}", actions)

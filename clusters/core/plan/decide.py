@@ -52,6 +52,8 @@ def _decide(situation: Situation) -> Verdict:
             return verdict
     if situation.plan.dry_run:
         return _dry_run(situation) or Done("successfully synced (dry run)")
+    if situation.plan.kind == "delete":
+        return _work(situation)
     if not situation.progress.writing:
         verdict = _namespace(situation) or _dry_run(situation)
         if verdict is not None:
@@ -126,7 +128,7 @@ def _people(situation: Situation) -> Verdict | None:
     if approval.state in ("rejected", "cancelled", "expired"):
         text = approval.text or f"the approval was {approval.state}"
         return Failed(text, retryable=False, code=f"approval_{approval.state}")
-    step = _dry_run(situation)
+    step = _dry_run(situation) if plan.kind != "delete" else None
     if step is not None:
         return step
     said = f": {approval.text}" if approval.text else ""
@@ -222,7 +224,8 @@ def _work(situation: Situation) -> Verdict:
 def _between(situation: Situation) -> Verdict | None:
     """Items 11 and 12: what is being pruned must be gone, completed hooks are released."""
     going = [t for b in situation.plan.batches for t in b.tasks if situation.of(t).stage == "pruning"]
-    if going:
+    in_background = situation.plan.kind == "delete" and situation.plan.options.propagation == "Background"
+    if going and not in_background:
         return wait_for_deletion(situation, going)
     return strip_step(situation, hooks_of(situation))
 

@@ -65,7 +65,10 @@ def remove_hooks(situation: Situation, tasks: Sequence[Task], reason: str) -> St
 
 
 def succeed(situation: Situation) -> Verdict:
-    """HookSucceeded is honoured only now, after the whole operation."""
+    """HookSucceeded is honoured only now, after the whole operation. A deletion leaves no hook object behind."""
+    if situation.plan.kind == "delete":
+        left = [t for t in hooks_of(situation) if t.policies != ("HookFailed",)]
+        return remove_hooks(situation, left, "removing the deletion hooks") or Done("successfully deleted")
     good = [
         t
         for t in hooks_of(situation)
@@ -102,7 +105,8 @@ def fail(situation: Situation) -> Verdict:
     step = strip_step(situation, hooks)
     if step:
         return step
-    bad = [t for t in hooks if "HookFailed" in t.policies and situation.of(t).bad]
+    deletes = plan.kind == "delete"
+    bad = [t for t in hooks if situation.of(t).bad and (deletes or "HookFailed" in t.policies)]
     step = remove_hooks(situation, bad, "removing hooks that failed")
     return step or _failure(situation, syncfail)
 
@@ -120,14 +124,20 @@ def _rest_of_batch(situation: Situation) -> Verdict | None:
 def _failure(situation: Situation, syncfail: Sequence[Task]) -> Failed:
     tasks = [*situation.failed, *(t for t in syncfail if situation.of(t).bad)]
     rejected = any(not situation.of(t).stops for t in situation.failed)
+    if situation.plan.kind == "delete":
+        text = f"one or more objects could not be deleted, reason: {_reasons(situation, tasks)}"
+        return Failed(text, code="deletion_failed", details=_details(situation, tasks))
     first = "objects failed to apply" if rejected else "synchronization tasks completed unsuccessfully"
     message = f"one or more {first}, reason: {_reasons(situation, situation.failed)}"
     bad = [t for t in syncfail if situation.of(t).bad]
     if bad:
         message += f", one or more SyncFail hooks failed, reason: {_reasons(situation, bad)}"
-    rows = ((t, situation.of(t)) for t in tasks)
-    details = tuple({"key": str(t.key), "code": held.code, "message": held.message} for t, held in rows)
-    return Failed(message, code="sync_failed", details=details)
+    return Failed(message, code="sync_failed", details=_details(situation, tasks))
+
+
+def _details(situation: Situation, tasks: Sequence[Task]) -> tuple[dict[str, str], ...]:
+    rows = ((task, situation.of(task)) for task in tasks)
+    return tuple({"key": str(t.key), "code": held.code, "message": held.message} for t, held in rows)
 
 
 def _reasons(situation: Situation, tasks: Sequence[Task]) -> str:

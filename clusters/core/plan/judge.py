@@ -51,13 +51,14 @@ def _moved(before: TaskProgress | None, after: TaskProgress) -> bool:
 
 
 def unconfirmed(situation: Situation, batch: Batch) -> list[Task]:
-    """Prunes of this batch that wait for a person (3.3 b)."""
+    """Prunes of this batch that wait for a person (3.3 b); a deletion is held as a whole (10.3)."""
     observed = situation.observed
     if observed.confirmed_all:
         return []
+    whole = situation.plan.kind == "delete" and batch.phase == "Delete"
     return [
         task
-        for task in batch.tasks
+        for task in (situation.plan.tasks if whole else batch.tasks)
         if task.confirm and situation.of(task).state == "pending" and task.key not in observed.confirmed
     ]
 

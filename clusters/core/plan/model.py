@@ -12,7 +12,7 @@ from clusters.core.manifests import ResourceKey
 from clusters.core.plan.options import DEFAULT_OPTIONS, DEFAULT_RESOURCE, ResourceOptions, SyncOptions
 
 TaskAction = Literal["apply", "replace", "recreate", "prune", "run_hook", "skip_hook", "leave"]
-OperationKind = Literal["sync", "self-heal", "rollback", "prune", "takeover"]
+OperationKind = Literal["sync", "self-heal", "rollback", "prune", "takeover", "delete"]
 T = TypeVar("T")
 
 

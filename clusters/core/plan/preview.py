@@ -73,6 +73,7 @@ def describe(plan: SyncPlan) -> dict[str, Any]:
         "prune": [{"key": str(t.key), "uid": t.live_uid, "confirm": t.confirm} for t in prunes],
         "prune_digest": prune_digest(prunes) if prunes else "",
         "prune_left": [{"key": str(t.key), "reason": t.reason} for t in left],
+        "kept": [{"key": str(t.key), "reason": t.reason} for t in plan.tasks if t.code == "Kept"],
         "shared": [{"key": str(t.key), "reason": t.reason} for t in plan.shared],
         "invalid": [{"key": str(t.key), "code": t.code, "message": t.message} for t in plan.invalid],
         "findings": [{"type": f.type, "key": f.key, "message": f.message} for f in plan.findings],

@@ -96,7 +96,9 @@ def by_health(situation: Situation, task: Task, held: TaskProgress) -> TaskProgr
         return replace(held, state="Succeeded", degraded_since=None, message=_hook_said(task, held))
     said = f"{task.key} is {health.status}" + (f": {health.message}" if health.message else "")
     if task.hook:
-        if health.status in ("Degraded", "Unknown"):
+        # A deletion waits for what is Unknown: it may become readable once its neighbours are gone (10.2).
+        fatal = ("Degraded",) if situation.plan.kind == "delete" else ("Degraded", "Unknown")
+        if health.status in fatal:
             return failed(held, said[:500])
         return held
     if health.status != "Degraded":

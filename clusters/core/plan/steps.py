@@ -70,7 +70,15 @@ class Step:
     """Something can be done now. `reason` is a sentence for people; `name` says which part of 3.3 this is."""
 
     name: Literal[
-        "dry_run", "create_namespace", "strip_finalizers", "delete", "prune", "apply", "terminate", "adopt"
+        "dry_run",
+        "create_namespace",
+        "strip_finalizers",
+        "delete",
+        "prune",
+        "apply",
+        "terminate",
+        "adopt",
+        "detach",
     ]
     reason: str
     groups: tuple[tuple[Action, ...], ...]

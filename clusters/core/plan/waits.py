@@ -75,7 +75,8 @@ def wait_for_deletion(situation: Situation, tasks: Sequence[Task]) -> Wait:
 
 
 def wait_for_confirmation(batch: Batch, tasks: Sequence[Task]) -> Wait:
-    text = f"waiting for pruning confirmation of {and_more(tasks[0], len(tasks), 'resource')}"
+    what = "deletion" if batch.phase == "Delete" else "pruning"
+    text = f"waiting for {what} confirmation of {and_more(tasks[0], len(tasks), 'resource')}"
     return Wait(text, None, "prune_confirmation", batch.wave, batch.phase)
 
 
