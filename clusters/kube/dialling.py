@@ -42,9 +42,26 @@ def tls_context(connection: Connection) -> ssl.SSLContext:
 
 
 def ca_of(connection: Connection) -> str:
-    if connection.in_cluster:
-        return (MOUNTED / "ca.crt").read_text()
-    return connection.ca_pem
+    return _mounted("ca.crt")[0] if connection.in_cluster else connection.ca_pem
+
+
+def ca_stamp(connection: Connection) -> int:
+    """Changes when the mounted CA does: a session made before is to be made anew (CL6)."""
+    try:
+        return (MOUNTED / "ca.crt").stat().st_mtime_ns if connection.in_cluster else 0
+    except OSError:
+        return 0
+
+
+def _mounted(name: str, known: int = 0) -> tuple[str, int]:
+    """(text, stamp) of a mounted file; an empty text when it still has the `known` stamp. Unavailable without it."""
+    try:
+        stamp = (MOUNTED / name).stat().st_mtime_ns
+        return ("" if stamp == known else (MOUNTED / name).read_text().strip()), stamp
+    except OSError:
+        raise errors.Unavailable(
+            f"the service account's {name} is not mounted here", hint="in-cluster works inside a pod only"
+        ) from None
 
 
 def _load_client_certificate(context: ssl.SSLContext, connection: Connection) -> None:
@@ -74,10 +91,8 @@ class Token:
 
     def current(self) -> str:
         if self._in_cluster:
-            path = MOUNTED / "token"
-            stamp = path.stat().st_mtime_ns
-            if stamp != self._stamp:
-                self._text, self._stamp = path.read_text().strip(), stamp
+            text, self._stamp = _mounted("token", self._stamp)
+            self._text = text or self._text
         return self._text
 
 

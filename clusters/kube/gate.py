@@ -10,6 +10,7 @@ from clusters.core.connection import Connection
 from clusters.core.discovery import Discovery
 from clusters.core.manifests import Manifest, ResourceKey
 from clusters.kube import loop, requests
+from clusters.kube.dialling import ca_stamp
 from clusters.kube.discovery import Catalogue
 from clusters.kube.requests import Gate, Listing, Propagation, Written
 from clusters.kube.session import Session
@@ -25,7 +26,7 @@ def gate_of(connection: Connection) -> Gate:
     credentials back. AddressRefused or CertificateInvalid when no session can be made.
     """
     found = _gates.get(connection.identity)
-    if found is not None and _serves(found.connection, connection):
+    if found is not None and _serves(found, connection):
         return found if found.connection is connection else Gate(found.session, found.catalogue, connection)
     session = Session(connection)
     made = Gate(session, Catalogue(session), connection)
@@ -42,10 +43,13 @@ def found_gate(identity: str) -> Gate | None:
     return _gates.get(identity)
 
 
-def _serves(held: Connection, wanted: Connection) -> bool:
-    if held is wanted or held.generation > wanted.generation:
+def _serves(found: Gate, wanted: Connection) -> bool:
+    held = found.connection
+    if held.generation > wanted.generation:
         return True
-    return held.generation == wanted.generation and held.server == wanted.server
+    if held.in_cluster and found.session.ca_stamp != ca_stamp(held):
+        return False
+    return held is wanted or (held.generation == wanted.generation and held.server == wanted.server)
 
 
 def get(connection: Connection, key: ResourceKey, *, api_version: str = "") -> Manifest:

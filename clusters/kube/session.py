@@ -23,7 +23,7 @@ from clusters.errors import ClusterError
 from clusters.kube import metrics
 from clusters.kube.answers import Answer, error_of
 from clusters.kube.breaker import Breaker
-from clusters.kube.dialling import CheckedResolver, Token, check_server, tls_context
+from clusters.kube.dialling import CheckedResolver, Token, ca_stamp, check_server, tls_context
 from clusters.kube.tuning import tuning
 
 JSON = "application/json"
@@ -36,6 +36,7 @@ class Session:
         check_server(connection)
         numbers = tuning()
         self.connection = connection
+        self.ca_stamp = ca_stamp(connection)
         self.breaker = Breaker(numbers.clock)
         self.last_answer: float | None = None
         self.clock_offset: float | None = None
@@ -230,6 +231,8 @@ class Session:
         await self._http.close()
 
     async def retire(self) -> None:
-        """Close once the requests under way had time to end."""
-        await asyncio.sleep(tuning().request)
-        await self.close()
+        """Close once the requests under way had time to end; at once when the gate is shut down."""
+        try:
+            await asyncio.sleep(tuning().request)
+        finally:
+            await self.close()

@@ -29,10 +29,11 @@ Kind = tuple[str, str]
 class LiveState:
     """What the cluster holds of what was asked for.
 
-    `objects`: the wanted keys that exist, and every labelled object of `owner` (of anybody when no owner was given),
-    without managedFields. `absent`: wanted keys proven not to be there. `complete[kind]`: its listing was finished, so
-    extras may be pruned. `errors[kind]`: why a kind is not complete. `unknown[key]`: why a wanted key could not be
-    read. A wanted key is in exactly one of `objects`, `absent`, `unknown`.
+    `objects`: the wanted keys that exist, and every labelled object of `owner` (of anybody when no owner was given).
+    managedFields are there only in objects that a GET brought: those adoption will want. `absent`: wanted keys
+    proven not to be there. `complete[kind]`: its listing was finished, so extras may be pruned. `errors[kind]`: why a
+    kind is not complete. `unknown[key]`: why a wanted key could not be read. A wanted key is in exactly one of
+    `objects`, `absent`, `unknown`.
     """
 
     objects: dict[ResourceKey, Manifest] = field(default_factory=dict)
@@ -222,7 +223,6 @@ async def _get_into(state: LiveState, gate: Gate, key: ResourceKey, api_version:
         state.objects.pop(key, None)
         state.unknown[key] = error
     else:
-        found["metadata"].pop("managedFields", None)
         state.objects[key] = found
 
 
