@@ -13,7 +13,8 @@ from __future__ import annotations
 import uuid
 
 from hub.reconcile import automation, concluding, deleting, judging, looking, operating, sourcing
-from hub.reconcile.frame import Frame, PassResult
+from hub.models import Application, SyncOperation
+from hub.reconcile.frame import Catalogue, Frame, PassResult
 from hub.services import leases
 
 __all__ = ["PassResult", "reconcile"]
@@ -38,10 +39,13 @@ def reconcile(application_id: uuid.UUID) -> PassResult:
 
 def _walk(frame: Frame) -> None:
     operation = operating.unfinished(frame)
-    if frame.app.deletion_requested_at and deleting.ready(frame, operation):
-        deleting.carry_on(frame)
-        return
     catalogue = looking.catalogue(frame)
+    if deleting.wanted(frame, operation):
+        _delete(frame, operation, catalogue)
+        return
+    if operation is None and automation.paused(frame):
+        concluding.paused(frame, automation.paused(frame))
+        return
     desired = sourcing.bring_up(frame, catalogue)
     work = operating.load(frame, operation, desired)
     seen = looking.look(frame, desired, work)
@@ -53,3 +57,22 @@ def _walk(frame: Frame) -> None:
         automation.after_operation(frame, work)
         picture = judging.judge(frame, desired, seen)
     concluding.conclude(frame, desired, seen, picture, work)
+
+
+def _delete(frame: Frame, operation: SyncOperation | None, catalogue: Catalogue) -> None:
+    """The last passes of an Application; see `deleting`."""
+    desired = deleting.desired_of(frame, catalogue)
+    if frame.app.on_delete == Application.OnDelete.DETACH:
+        if deleting.detach(frame, catalogue):
+            deleting.archive(frame)
+        else:
+            concluding.waiting(frame)
+        return
+    work = deleting.work_of(frame, operation, desired)
+    seen = looking.look(frame, desired, work)
+    picture = judging.judge(frame, desired, seen)
+    operating.walk(frame, work, desired, seen, picture)
+    deleting.remember(frame, work)
+    concluding.conclude(frame, desired, seen, judging.judge(frame, desired, seen), work)
+    if work.operation.phase == SyncOperation.Phase.SUCCEEDED:
+        deleting.archive(frame)

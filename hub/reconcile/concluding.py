@@ -65,6 +65,7 @@ def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work:
     """Store what this pass saw and did, and give the lease back. A lost lease stores nothing."""
     app = frame.app
     before = dict(frame.memory.get("state") or {}) or None
+    frame.memory.pop("failures", None)
     _describe(frame, desired, seen, picture, work)
     state = _state(frame, picture, seen, work)
     told, memory = happened(str(app.id), app.name, before, state, frame.memory.get("episodes") or {})
@@ -277,6 +278,29 @@ def _save_application(frame: Frame, again: datetime) -> None:
     )
     if not saved:
         raise leases.LeaseLost(str(app.id))
+
+
+def paused(frame: Frame, reason: str) -> None:
+    """Nothing is compared: the status keeps its last value, marked as paused."""
+    frame.condition("Paused", f"paused: {reason}", "paused")
+    _keep_status(frame, timezone.now() + schedule.HOUR)
+
+
+def waiting(frame: Frame) -> None:
+    """A detach that could not be finished: the reason is shown, and it is tried again."""
+    frame.memory["failures"] = int(frame.memory.get("failures") or 0) + 1
+    facts = schedule.LookFacts(
+        now=timezone.now(), seed=str(frame.app.id), watched=False, failures=frame.memory["failures"]
+    )
+    _keep_status(frame, schedule.next_look(facts))
+
+
+def _keep_status(frame: Frame, again: datetime) -> None:
+    frame.app.conditions, frame.app.memory = frame.conditions, frame.memory
+    frame.app.observed_generation = frame.app.generation
+    frame.result.again_in_s = max(0.0, (again - timezone.now()).total_seconds())
+    _save_application(frame, again)
+    leases.keeper.drop(frame.lease)
 
 
 def broken(frame: Frame) -> None:

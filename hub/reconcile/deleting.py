@@ -1,14 +1,146 @@
-"""The end of an Application."""
+"""The end of an Application: detach, or a deletion operation in reverse wave order (sync-semantics.md 10).
+
+The manifests are those of the last successful sync that the hub kept, so a dead Git host never blocks a deletion.
+"""
 
 from __future__ import annotations
 
-from hub.models import SyncOperation
-from hub.reconcile.frame import Frame
+from django.db import transaction
+from django.utils import timezone
+
+from clusters.core.plan import Progress, plan_digest
+from clusters.core.plan.deletion import (
+    DeletionFacts,
+    DeletionRequest,
+    build_deletion,
+    detach_step,
+    done_hooks,
+)
+from clusters.services import carry_out
+from hub.core.events import Event as Happened
+from hub.core.plans import prune_budget
+from hub.models import Application, SyncOperation
+from hub.reconcile import fencing, looking, operating, sourcing
+from hub.reconcile import work as works
+from hub.reconcile.frame import Catalogue, Frame
+from hub.reconcile.looking import Seen
+from hub.reconcile.sourcing import Desired
+from hub.reconcile.work import Work
+from hub.services import events, leases, operations
+
+MOST_ROUNDS = 5
+Kind = SyncOperation.Kind
 
 
-def ready(frame: Frame, operation: SyncOperation | None) -> bool:
+def wanted(frame: Frame, operation: SyncOperation | None) -> bool:
+    """Deletion was asked for, and nothing else runs any more (10.2 item 1)."""
+    if not frame.app.deletion_requested_at:
+        return False
+    return operation is None or operation.kind == Kind.DELETE or operation.phase == SyncOperation.Phase.QUEUED
+
+
+def desired_of(frame: Frame, catalogue: Catalogue) -> Desired:
+    """What was synced last; Git is not asked."""
+    digest = frame.app.synced_digest or frame.app.manifest_digest
+    return sourcing.load(frame, digest, catalogue, tuple(frame.app.synced_revisions or frame.app.revisions))
+
+
+def detach(frame: Frame, catalogue: Catalogue) -> bool:
+    """Take our marks off everything; True when nothing carries them and the row may go."""
+    desired = desired_of(frame, catalogue)
+    for _ in range(MOST_ROUNDS):
+        seen = looking.look(frame, desired, None)
+        if seen.problem is not None or seen.incomplete:
+            reason = seen.problem.message if seen.problem else "; ".join(seen.incomplete.values())
+            frame.condition("DeletionError", f"cannot detach: {reason}", "cluster_unreachable")
+            return False
+        step = detach_step(frame.app.name, seen.live)
+        if step is None:
+            return True
+        frame.lease.check()
+        failed = [outcome for outcome in carry_out(frame.connection, step) if not outcome.ok]
+        if failed:
+            first = failed[0]
+            frame.condition("DeletionError", f"cannot detach {first.action.key}: {first.message}", first.code)
+            return False
     return False
 
 
-def carry_on(frame: Frame) -> None:
-    pass
+def work_of(frame: Frame, operation: SyncOperation | None, desired: Desired) -> Work:
+    """The deletion that is under way, or a new one; a queued sync that never began gives way."""
+    if operation is not None and operation.kind != Kind.DELETE:
+        operation.message = "superseded by the deletion of the application"
+        operations.close_superseded(operation)
+        operation = None
+    if operation is not None:
+        work = works.read(operation)
+        work.desired = desired
+    else:
+        work = Work(_operation(frame), desired=desired)
+    work.replan = lambda seen: plan(frame, work, seen)
+    return work
+
+
+def _operation(frame: Frame) -> SyncOperation:
+    return SyncOperation(
+        application=frame.app,
+        number=operations.next_number(frame.app),
+        kind=Kind.DELETE,
+        phase=SyncOperation.Phase.RUNNING,
+        initiator={"kind": "user", "name": "deletion", "via": "api"},
+        request={"retry": {"limit": -1}},
+        started_at=timezone.now(),
+    )
+
+
+def plan(frame: Frame, work: Work, seen: Seen) -> None:
+    """Plan one attempt; hooks that succeeded in an earlier one do not run again."""
+    app, operation, desired = frame.app, work.operation, work.desired
+    assert desired is not None
+    held = frame.memory.get("deletion_hooks") or []
+    request = DeletionRequest(
+        operation=str(operation.id),
+        application=app.name,
+        hub_id=frame.hub_id,
+        namespace=app.destination_namespace,
+        started_at=operation.started_at or frame.now,
+        attempt=operation.attempt,
+        revisions=desired.revisions,
+        options=operating.options_of(app),
+        crds=frozenset(operation.request.get("crds") or ()),
+    )
+    facts = DeletionFacts(
+        live=seen.live,
+        desired=desired.manifests,
+        violations=fencing.violations(frame, desired, seen.discovery),
+        done_hooks=frozenset(held),
+        skipped_hooks=frozenset(operation.request.get("skip_hooks") or ()),
+        budget=prune_budget(app.project.rules),
+    )
+    work.plan = build_deletion(request, facts)
+    now = timezone.now()
+    work.progress = (
+        work.progress.next_attempt(now)
+        if work.progress is not None and operation.attempt > 1
+        else Progress.begin(now)
+    )
+    operation.plan, operation.plan_digest = None, plan_digest(work.plan)
+    operation.phase, operation.retry_at = SyncOperation.Phase.RUNNING, None
+
+
+def remember(frame: Frame, work: Work) -> None:
+    """Deletion hooks of this attempt that need not run again."""
+    if work.plan is not None and work.progress is not None:
+        frame.memory["deletion_hooks"] = sorted(done_hooks(work.plan, work.progress))
+
+
+def archive(frame: Frame) -> None:
+    """The row goes, with the event `deleted` that carries its whole last view, in one transaction."""
+    app = frame.app
+    told = Happened("deleted", f"{app.id}/deleted", "info", f"{app.name} was deleted ({app.on_delete})")
+    with transaction.atomic():
+        frame.result.events = events.store(app, [told], {})
+        gone, _ = Application.objects.filter(id=app.id, fence=frame.lease.fence).delete()
+        if not gone:
+            raise leases.LeaseLost(str(app.id))
+    leases.keeper.drop(frame.lease)

@@ -19,13 +19,14 @@ from clusters.core.diff import (
     masked_diff,
     resource_status,
 )
-from clusters.core.health import Health, Part, aggregate, assess
+from clusters.core.health import Health, Part, aggregate
 from clusters.core.hooks import classify, finished_job, is_run_once
 from clusters.core.manifests import Manifest, ResourceKey, managed_by, owner_of
 from hub.reconcile import baselines, fencing
 from hub.reconcile.frame import Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
+from hub.services import health_rules
 
 MOST_DRIFT_LINES = 50
 
@@ -54,9 +55,12 @@ class Picture:
     unknown_reason: str = ""
 
 
-def health_of(obj: Manifest, is_hook: bool = False) -> Health | None:
-    """Health by the built-in rules; custom rules are asked where they are configured."""
-    return assess(obj, is_hook=is_hook)
+def health_of(frame: Frame, obj: Manifest, is_hook: bool = False) -> Health | None:
+    """Health by the custom rules of Project and hub where they speak of the kind, else by the built-in ones (8.3)."""
+    rules = frame.caches.get("health_rules")
+    if rules is None:
+        rules = frame.caches["health_rules"] = health_rules.book_of(frame.app.project)
+    return health(obj, rules, is_hook=is_hook)
 
 
 def judge(frame: Frame, desired: Desired, seen: Seen) -> Picture:
@@ -153,7 +157,7 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
         picture.in_place.add(key)
     if had_baseline and known and live is None and not facts.run_once_finished:
         picture.gone.append({"key": str(key), "uid": row.uid if row else ""})
-    health = health_of(live) if live is not None else None
+    health = health_of(frame, live) if live is not None else None
     _write_row(frame, key, verdict, health, live, lines, had_baseline)
     frame.change(key, wave=desired.classes[key].wave, version=target["apiVersion"].rpartition("/")[2])
     return Part(key, health, live, had_baseline=had_baseline and not facts.run_once_finished)
@@ -163,10 +167,11 @@ def _differs(
     frame: Frame, desired: Desired, key: ResourceKey, target: Manifest, live: Manifest
 ) -> tuple[bool, list[dict[str, object]], str]:
     """Whether live differs: against the Baseline when it counts, else directly (6.3)."""
-    rules = baselines.rules_of(frame, key)
+    rules = baselines.rules_of(frame, target)
     baseline = baselines.of_row(frame.rows.get(key))
-    if rules.problems:
-        return False, [], "; ".join(str(problem) for problem in rules.problems)
+    problems = dict.fromkeys((*rules.problems, *rules.exceeded(live), *rules.exceeded(target)))
+    if problems:
+        return False, [], "; ".join(str(problem) for problem in problems)
     if baseline is not None and not baseline.is_void(
         desired.hashes[key], rules.digest, live.get("apiVersion", "")
     ):
@@ -178,8 +183,6 @@ def _differs(
         return True, _lines(found.changes, live), ""
     leaves = baseline.unpack()[0] if baseline is not None else None
     comparison = compare(target, live, rules, old_leaves=leaves)
-    if comparison.problems:
-        return False, [], "; ".join(str(problem) for problem in comparison.problems)
     differs = bool(comparison.differences) or (bool(comparison.inconclusive) and baseline is not None)
     return differs, _lines(comparison.differences, live), ""
 
@@ -250,7 +253,7 @@ def _extras(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> lis
             picture.verdicts[key] = verdict
             picture.extras.add(key)
             frame.caches.setdefault("extras", {})[key] = live
-            health = health_of(live)
+            health = health_of(frame, live)
             _write_row(
                 frame, key, verdict, health, live, [], bool(frame.rows.get(key) and frame.rows[key].baseline)
             )
@@ -280,6 +283,8 @@ def _conditions(frame: Frame, desired: Desired, seen: Seen, picture: Picture) ->
     for warning in desired.warnings[:20]:
         picture.conditions.append(("SourceWarning", warning, ""))
     for key, verdict in picture.verdicts.items():
+        if verdict.reason == "not_comparable":
+            picture.conditions.append(("ComparisonError", f"{key}: {verdict.message}", "not_comparable"))
         if verdict.reason == "shared":
             picture.conditions.append(("SharedResource", f"{key} {verdict.message}", ""))
     for key, found in desired.classes.items():

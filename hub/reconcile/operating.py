@@ -10,7 +10,6 @@ from typing import Any
 from django.utils import timezone
 
 from clusters.core.durations import parse_duration
-from clusters.core.health import Health
 from clusters.core.hooks import HookSuccess
 from clusters.core.manifests import Manifest, ResourceKey, canonical_json
 from clusters.core.plan import (
@@ -75,7 +74,7 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
     work.desired = work.desired or desired
     if _given_up(frame, work) or _not_yet(frame, work):
         return
-    if work.plan is None:
+    if work.plan is None or (work.operation.retry_at is not None and not work.operation.terminate_requested):
         _begin(frame, work, seen, picture)
     assert work.plan is not None
     looking.look_for(frame, seen, work.wanted())
@@ -124,6 +123,9 @@ def _begin(frame: Frame, work: Work, seen: Seen, picture: Picture) -> None:
     now = timezone.now()
     if operation.started_at is None:
         operation.started_at = now
+    if work.replan is not None:
+        work.replan(seen)
+        return
     operation.manifest_digest, operation.revisions = desired.digest, list(desired.revisions)
     request = plan_request(frame, operation, desired)
     work.plan = build_plan(request, plan_facts(frame, desired, seen, picture, operation))
@@ -228,12 +230,11 @@ def _confirmed_prunes(operation: SyncOperation) -> dict[ResourceKey, str]:
 def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
     desired, operation = work.desired, work.operation
     assert desired is not None
-    health: Any = _health
     respect = work.plan.options.respect_ignore_differences if work.plan else False
     return Observed(
         desired=desired.by_source,
         live=seen.live,
-        health=health,
+        health=lambda obj, is_hook: health_of(frame, obj, is_hook),
         discovery=seen.discovery,
         window=consent.window(frame, operation, now),
         approval=consent.approval(frame, work),
@@ -244,10 +245,6 @@ def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
         terminate=operation.terminate_requested,
         prepare=lambda manifest, live: baselines.body(frame, respect, manifest, live),
     )
-
-
-def _health(obj: Manifest, is_hook: bool = False) -> Health | None:
-    return health_of(obj, is_hook)
 
 
 def _problem(frame: Frame, seen: Seen, now: datetime) -> Problem | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +46,8 @@ class Work:
     wait_until: Any = None
     ended: bool = False
     writes: int = 0
+    # How a deletion makes its plan; every other operation is planned from desired and live state.
+    replan: Callable[[Any], None] | None = None
     changed: set[ResourceKey] = field(default_factory=set)
 
     def wanted(self) -> set[ResourceKey]:

@@ -12,6 +12,7 @@ import pytest
 from clusters.models import Cluster
 from clusters.sandbox import Sandbox
 from hub.models import Application, Project, SyncOperation
+from hub.models.operation import UNFINISHED
 from hub.reconcile import reconcile
 from hub.services import applications, operations, polling, repositories
 from hub.services.actors import Actor
@@ -56,21 +57,28 @@ class World:
         operation, _ = operations.request(DANA, app, values)
         return operation
 
-    def run(self, app: Application, until: Callable[[Application], bool] | None = None, passes: int = 40) -> Application:
+    def run(
+        self, app: Application, until: Callable[[Application], bool] | None = None, passes: int = 40
+    ) -> Application:
         """Passes in this thread until `until` holds, or nothing is asked for any more."""
         for _ in range(passes):
             result = reconcile(app.id)
             for repository in result.poll:
                 polling.poll(repository)
+            if not Application.objects.filter(id=app.id).exists():
+                return app
             app.refresh_from_db()
             if until is not None and until(app):
                 return app
-            if until is None and result.again_in_s is not None and result.again_in_s > 1 and not result.poll:
+            waits = result.phase in UNFINISHED
+            if until is None and (result.again_in_s or 0) > 1 and not result.poll and not waits:
                 return app
             if result.again_in_s is not None and 0 < result.again_in_s <= 3:
                 # The pass asked for a timer; in a worker its runtime keeps it.
-                threading.Event().wait(min(result.again_in_s, 0.05 if until else 3))
-        raise AssertionError(f"{app.name}: {app.sync_status} {app.health_status} {app.operation_phase} {app.conditions}")
+                threading.Event().wait(min(result.again_in_s, 0.05))
+        raise AssertionError(
+            f"{app.name}: {app.sync_status} {app.health_status} {app.operation_phase} {app.conditions}"
+        )
 
 
 @pytest.fixture

@@ -18,7 +18,10 @@ def test_a_commit_reaches_the_cluster_by_a_manual_sync(world: World) -> None:
     world.run(app)
     assert world.kube.get("v1", "ConfigMap", "settings", "shop")["data"] == {"colour": "blue"}
     assert (app.sync_status, app.health_status, app.operation_phase) == ("Synced", "Healthy", "Succeeded")
-    assert set(ResourceStatus.objects.values_list("kind", "status")) == {("Namespace", "Synced"), ("ConfigMap", "Synced")}
+    assert set(ResourceStatus.objects.values_list("kind", "status")) == {
+        ("Namespace", "Synced"),
+        ("ConfigMap", "Synced"),
+    }
     assert list(Event.objects.order_by("id").values_list("name", flat=True)) == [
         "drift-detected",
         "sync-started",
@@ -36,7 +39,12 @@ def test_an_automated_application_follows_commits_and_prunes(world: World) -> No
     app = world.application(sync_policy=AUTOMATED)
     world.run(app)
     assert app.sync_status == "Synced"
-    world.commit({"deploy/config.yaml": CONFIG.replace("blue", "green"), "deploy/more.yaml": CONFIG.replace("settings", "more")})
+    world.commit(
+        {
+            "deploy/config.yaml": CONFIG.replace("blue", "green"),
+            "deploy/more.yaml": CONFIG.replace("settings", "more"),
+        }
+    )
     world.poll()
     world.run(app)
     assert world.kube.get("v1", "ConfigMap", "settings", "shop")["data"] == {"colour": "green"}
@@ -51,7 +59,11 @@ def test_an_automated_application_follows_commits_and_prunes(world: World) -> No
 def test_e46_drift_is_healed_partially(world: World) -> None:
     """Only the edited key is written, by one self-heal without hooks that leaves no history of a full sync."""
     world.commit(
-        {"deploy/ns.yaml": NAMESPACE, "deploy/config.yaml": CONFIG, "deploy/other.yaml": CONFIG.replace("settings", "other")}
+        {
+            "deploy/ns.yaml": NAMESPACE,
+            "deploy/config.yaml": CONFIG,
+            "deploy/other.yaml": CONFIG.replace("settings", "other"),
+        }
     )
     app = world.application(sync_policy=AUTOMATED)
     world.run(app)

@@ -27,6 +27,7 @@ def test_e03_ten_configmap_waves_do_not_pause(world: World) -> None:
     print(app.stages)
     assert (operation.phase, operation.message) == ("Succeeded", "successfully synced (all tasks run)")
     versions = [
-        int(world.kube.get("v1", "ConfigMap", f"wave-{n}", "shop")["metadata"]["resourceVersion"]) for n in range(10)
+        int(world.kube.get("v1", "ConfigMap", f"wave-{n}", "shop")["metadata"]["resourceVersion"])
+        for n in range(10)
     ]
     assert versions == sorted(versions)
