@@ -3,7 +3,8 @@
 May live here: listing, fetching, reading objects, what commits say. May not: what files mean (`hub.render`),
 when to look (`hub.core.schedule`), records (a `RepositoryAccess` is handed in). No working tree ever exists, so
 nothing of a repository can run. Git runs through `guard.child` alone, with full commit ids, in a closed
-environment. `root` is the folder of the mirrors (`settings.HUB_MIRROR_DIR`).
+environment. `export` (files for Helm, Kustomize and plugins, sources.md 2.5) comes with the first such program.
+`root` is the folder of the mirrors (`settings.HUB_MIRROR_DIR`).
 """
 
 from __future__ import annotations

@@ -95,7 +95,8 @@ def _prepare_http(
     else:
         pinned = _checked(access, url.url)
     if not _is_literal(pinned.host):
-        options["http.curloptResolve"] = f"{pinned.host}:{pinned.port}:{','.join(pinned.addresses)}"
+        addresses = ",".join(_bracketed(address) for address in pinned.addresses)
+        options["http.curloptResolve"] = f"{pinned.host}:{pinned.port}:{addresses}"
     for name, option, content in (
         ("ca.pem", "http.sslCAInfo", access.tls_ca),
         ("client.pem", "http.sslCert", access.tls_client_certificate),
@@ -139,7 +140,9 @@ def _prepare_ssh(
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
         "ProxyCommand": "none",
-        "HostName": pinned.addresses[0],
+        "HostName": min(
+            pinned.addresses, key=lambda address: ":" in address
+        ),  # IPv4 first: ssh tries only one
         "HostKeyAlias": alias,
         "ConnectTimeout": "10",
         "PreferredAuthentications": "publickey",

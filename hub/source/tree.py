@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
 from hub.core.sources import SourceLimits, limit_error
@@ -15,6 +15,7 @@ from hub.source.failures import MirrorCorrupt
 from hub.source.objects import Folder, ObjectMissing, Objects, TooLarge
 
 _MAX_HOPS = 16
+_MAX_PARENTS = 5_000
 _MAX_LINK_BYTES = 4096
 _T = TypeVar("_T")
 _LFS = b"version https://git-lfs.github.com/spec/"
@@ -47,10 +48,25 @@ class GitTree:
     objects: Objects
     limits: SourceLimits
     heal: Callable[[], None]
+    _parents: dict[tuple[str, ...], Folder] = field(default_factory=dict, compare=False, repr=False)
 
     def entry(self, path: str) -> Entry | None:
-        found = self._walk(_parts(path), path)
+        parts = _parts(path)
+        folder = self._parents.get(tuple(parts[:-1])) if parts else None
+        if folder is not None and parts[-1] != "..":
+            entry = folder.get(parts[-1])
+            if entry is None or entry.kind != "link":
+                return entry
+        found = self._walk(parts, path)
+        if folder is None and parts and ".." not in parts:
+            self._remember(parts[:-1], path)
         return found.entry if found else None
+
+    def _remember(self, parents: list[str], shown: str) -> None:
+        """Keep the folder that was just asked about: its other files are asked about next."""
+        found = self._walk(parents, shown)
+        if found and found.entry.kind == "folder" and len(self._parents) < _MAX_PARENTS:
+            self._parents[tuple(parents)] = self.folders([found.entry.id])[0]
 
     def read(self, path: str, limit: int) -> bytes:
         entry = self.entry(path)

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from guard.child import Completed
 from hub import source
 from hub.core.sources import RepositoryAccess, Resolution, SourceLimits, resolve
 from hub.core.sources.urls import parse_url
 from hub.errors import SourceError
-from hub.source import Wanted, obtain, poll
+from hub.source import Wanted, objects, obtain, poll
 from hub.source import mirror as mirrors
-from hub.source.failures import failure
+from hub.source.failures import MirrorCorrupt, failure
 from hub.source.listing import read_listing
+from hub.source.objects import Raw, parse_tree
 from tests.gitserver import (
     BOB,
     Link,
@@ -116,6 +120,13 @@ def test_more_refs_than_the_limit_are_refused():
     lines = b"".join(b"a" * 40 + b"\trefs/heads/b%d\n" % n for n in range(11))
     message = refused("LimitExceeded", lambda: read_listing(lines, set(), SourceLimits(max_refs=10)))
     assert "HUB_SOURCE_MAX_REFS" in message
+
+
+def test_a_listing_longer_than_the_limit_is_refused(repo):
+    commit(repo, {"a": "1"})
+    limits = SourceLimits(max_listing_bytes=40)
+    message = refused("LimitExceeded", lambda: poll(file_access(repo), source_limits=limits))
+    assert "HUB_SOURCE_MAX_LISTING_BYTES" in message
 
 
 def test_s13_an_annotated_tag_gives_the_peeled_commit(repo, root):
@@ -615,3 +626,48 @@ def test_resolve_finds_nothing_for_reflog_syntax(repo):
     table = poll(file_access(repo))
     for text in ("main@{1}", "main~1", "main^", ":/fix", "HEAD^{tree}", "--all"):
         refused("InvalidRef", lambda text=text: resolve(table, text))
+
+
+# Parsers are total, readers are shared
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_tree_or_a_corrupt_mirror(content):
+    try:
+        folder = parse_tree(Raw("a" * 40, "tree", content))
+    except (MirrorCorrupt, SourceError):
+        return
+    assert all(len(entry.id) == 40 for entry in folder.values())
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_listing_and_a_commit(content):
+    read_listing(content, set())
+    assert source.history.parse_commit("a" * 40, content).sha == "a" * 40
+
+
+def test_many_threads_share_one_reader_and_one_fetch_builds_one_mirror(repo, root):
+    sha = commit(repo, {f"d{n}/f.yaml": f"n: {n}" for n in range(40)})
+    wrong = []
+
+    def one(number):
+        tree = tree_of(repo, root)
+        for step in range(10):
+            name = (number * 7 + step) % 40
+            if tree.commit != sha or tree.read(f"d{name}/f.yaml", 100) != f"n: {name}".encode():
+                wrong.append(name)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(one, range(8)))
+    assert wrong == []
+    assert [path.name for path in root.iterdir() if path.suffix == ".git"] == ["app.git"]
+
+
+def test_no_child_is_left_when_all_readers_are_closed(repo, root):
+    commit(repo, {"a": "1"})
+    tree_of(repo, root).read("a", 10)
+    pids = [worker.pid for worker in objects._workers.values()]
+    assert pids
+    assert all(pids)
+    source.close_all()
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 from hub.errors import SourceError
 
@@ -29,6 +30,18 @@ class SourceLimits:
     max_object_bytes: int = 1_572_864
     max_export_files: int = 20_000
     max_export_bytes: int = 200 * MIB
+
+    @staticmethod
+    def read(texts: Mapping[str, str]) -> SourceLimits:
+        """The limits with those that `texts` (the environment) sets. Raises ValueError naming a bad setting."""
+        found: dict[str, int] = {}
+        for each in fields(SourceLimits):
+            setting = f"HUB_SOURCE_{each.name.upper()}"
+            if setting in texts:
+                if not texts[setting].isdecimal() or int(texts[setting]) == 0:
+                    raise ValueError(f"{setting} must be a whole number above 0")
+                found[each.name] = int(texts[setting])
+        return SourceLimits(**found)
 
 
 DEFAULT_LIMITS = SourceLimits()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hub.core.globs import InvalidGlob, compile_glob
-from hub.core.sources import RepositoryAccess, parse_sources, source_errors
+from hub.core.sources import RepositoryAccess, SourceLimits, parse_sources, source_errors
 from hub.core.sources.backoff import (
     next_poll_for_hint,
     parse_retry_after,
@@ -223,3 +223,12 @@ def test_s30_hints_cause_at_most_one_listing_a_second():
         if last is None or next_poll_for_hint(now, last) <= now:
             last, polls = now, polls + 1
     assert polls <= 11
+
+
+def test_limits_are_read_from_settings_of_the_name_their_errors_tell():
+    assert SourceLimits.read({"HUB_SOURCE_MAX_BYTES": "20000000", "OTHER": "x"}) == SourceLimits(
+        max_bytes=20_000_000
+    )
+    for bad in ("", "0", "-1", "1e3", "x"):
+        with pytest.raises(ValueError, match="HUB_SOURCE_MAX_BYTES"):
+            SourceLimits.read({"HUB_SOURCE_MAX_BYTES": bad})
