@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -28,9 +29,9 @@ _LINKS = frozenset(
     ["title_link", "author_link", "author_icon", "footer_icon", "image_url", "thumb_url", "url", "from_url", "original_url"]
 )  # fmt: skip
 # Identifiers that Slack compares: an entity in them would be a change.
-_IDENTIFIERS = frozenset(
-    ["type", "style", "color", "action_id", "block_id", "callback_id", "value", "verbatim", "emoji"]
-)
+_IDENTIFIERS = frozenset(["type", "style", "color", "action_id", "block_id", "callback_id"])
+# Data may spell a special character as a JSON escape; once decoded it must still be known as data.
+_SPELLED = re.compile(r"\\\\|\\u00(?:3[cC]|3[eE]|26)")
 
 
 def _fail(sentence: str, hint: str = "") -> TemplateError:
@@ -43,7 +44,7 @@ def parse(rendered: Rendered) -> Any:
     if not text:
         return None
     if text[0] in "{[" or (rendered.pieces and rendered.pieces[0].printed):
-        return _loads(json_text(rendered))
+        return _loads(_assembled(rendered, _remarked))
     return _Yaml(rendered.pieces).value()
 
 
@@ -52,6 +53,12 @@ def parse(rendered: Rendered) -> Any:
 
 def json_text(rendered: Rendered) -> str:
     """The template's own text as it is; printed values escaped in strings, and complete values outside of them."""
+    text = _assembled(rendered, str)
+    _loads(text)
+    return text
+
+
+def _assembled(rendered: Rendered, printed: Callable[[str], str]) -> str:
     made: list[str] = []
     in_string = pending = False
     for piece in rendered.pieces:
@@ -60,13 +67,19 @@ def json_text(rendered: Rendered) -> str:
             made.append(piece.text)
         elif pending:
             raise _fail("a value is printed right after a backslash", "leave the backslash out")
-        elif in_string:
-            made.append(_string_body(piece))
         else:
-            made.append(_whole_value(piece.text))
-    text = "".join(made)
-    _loads(text)
-    return text
+            made.append(printed(_string_body(piece) if in_string else _whole_value(piece.text)))
+    return "".join(made)
+
+
+def _remarked(escaped: str) -> str:
+    """`\\u003c` and its like in a printed value become marks, so that decoding does not make a mention of them."""
+    return _SPELLED.sub(
+        lambda found: (
+            found[0] if found[0] == "\\\\" else str(marks.mark(chr(int(found[0][2:], 16)), marks.SLACK))
+        ),
+        escaped,
+    )
 
 
 def _scanned(text: str, in_string: bool, pending: bool) -> tuple[bool, bool]:
@@ -174,7 +187,7 @@ class _Yaml:
         """A value that stands alone: a scalar of its own kind, or the JSON that `toJson` made."""
         if piece.escaped:
             try:
-                return json.loads(piece.text)
+                return json.loads(_remarked(piece.text))
             except (ValueError, RecursionError):
                 return piece.text
         tag = loader.resolve(yaml.ScalarNode, piece.text, (True, False))  # type: ignore[no-untyped-call]
@@ -185,7 +198,7 @@ class _Yaml:
 
     def inside(self, piece: Piece, style: str | None) -> str:
         if piece.escaped and style == '"':
-            meant = decoded(piece.text.replace("\\'", "'"))
+            meant = decoded(_remarked(piece.text.replace("\\'", "'")))
             if meant is not None:
                 return meant
         return piece.text

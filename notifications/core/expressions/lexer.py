@@ -11,9 +11,7 @@ from notifications.errors import ExpressionError
 
 MAX_SOURCE = 4096
 _GAP = re.compile(r"(?:\s+|//[^\n]*|/\*.*?\*/)+", re.DOTALL)
-_NUMBER = re.compile(
-    r"0[xX][0-9a-fA-F_]+|(?:\d[\d_]*)?\.?\d[\d_]*(?:[eE][+-]?\d+)?|\d[\d_]*\.(?!\.|[A-Za-z_])", re.ASCII
-)
+_NUMBER = re.compile(r"0[xX][0-9a-fA-F_]+|(?:\d[\d_]*)?\.?\d[\d_]*(?:[eE][+-]?\d+)?", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPERATOR = re.compile(r"\?\.(?!\d)|\?\?|\?:|==|!=|<=|>=|&&|\|\||\.\.|\*\*|[|?:,.()\[\]{}#<>+\-*/%!^;=$~@&]")
 _ESCAPE = re.compile(r"\\(?:([ntr\\'\"`])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4}))")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 
+from notifications.core import regexes
 from notifications.core.expressions import nodes
 from notifications.core.expressions.cursor import Cursor, error, shown
 from notifications.core.expressions.functions import FUNCTIONS
@@ -83,7 +84,10 @@ class _Parser(Cursor):
             if not operator:
                 break
             _unmixed(None if steps else first, Token("op", operator, place))
-            steps.append(Step(place, operator, self.sum()))
+            operand = self.sum()
+            if operator.endswith("matches"):
+                _check_pattern(operand)
+            steps.append(Step(place, operator, operand))
         return self.counted(nodes.Relations(steps[0].place, first, tuple(steps))) if steps else first
 
     def relation(self) -> str:
@@ -272,6 +276,15 @@ class _Parser(Cursor):
             if not self.sees("}"):
                 self.needs(",", "or }")
         return tuple(found)
+
+
+def _check_pattern(operand: Node) -> None:
+    """A pattern that stands in the text is compiled now, so that its error is found before anything happens."""
+    if isinstance(operand, nodes.Literal) and isinstance(operand.value, str):
+        try:
+            regexes.pattern(operand.value)
+        except ValueError as problem:
+            raise error(operand.place, f"matches {problem}", "RE2 syntax, without look-around") from None
 
 
 def _unmixed(left: Node | None, operator: Token) -> None:

@@ -21,6 +21,7 @@ from notifications.errors import ExpressionError
 
 REMEMBERED = timedelta(days=180)
 MAX_TOLD = 1000
+_FRESH = timedelta(days=1)
 _MAX_ONCE_PER = 1000
 _TOLD_KEY = re.compile(
     r"(?:(?P<before>.*):)?(?P<trigger>[^:]*):\[\d+\]\.(?P<identity>[A-Za-z0-9_-]{27}):.*", re.DOTALL
@@ -146,7 +147,9 @@ def _moved(
         rises = not before.truth
         return ConditionState(True, once_per_text, told, before.edges + rises), rises
     tells = value not in told
-    told[value] = now
+    # When it last held is kept to the day: a look that changes nothing else must not be a write.
+    if tells or now - told[value] >= _FRESH:
+        told[value] = now
     if len(told) > MAX_TOLD:
         told = dict(sorted(told.items(), key=lambda pair: pair[1])[-MAX_TOLD:])
     return ConditionState(True, once_per_text, told, before.edges), tells

@@ -84,6 +84,13 @@ def test_a_hostile_pattern_stops() -> None:
     assert "too heavy" in error(heavy, app={"x": subject})
 
 
+@pytest.mark.parametrize("pattern", ["(?=x)", "(x)\\\\1", "a" * 201, "("])
+def test_a_pattern_that_stands_in_the_text_is_checked_when_it_is_compiled(pattern: str) -> None:
+    with pytest.raises(ExpressionError) as caught:
+        compile_expression(f"app.x matches '{pattern}'")
+    assert (caught.value.line, caught.value.column) == (1, 15)
+
+
 def test_a_lookup_in_a_shared_value_cannot_grow_a_text_without_bound() -> None:
     text = "string(map([0], [t, t])" + ")"
     assert "more than 64 KiB" in error(text, t="x" * 40_000)

@@ -66,6 +66,25 @@ def test_nobody_mentions_the_channel_by_commit() -> None:
     assert value == [{"text": f"*{shown}* <https://h|more>", "title": shown}]
 
 
+@pytest.mark.parametrize(
+    "pipeline", [".m", '.m | replace "zz" ""', ".m | js", '.m | regexReplaceAll "zz" ""', ".m | toString"]
+)
+def test_a_spelled_out_bracket_is_no_mention_either(pipeline: str) -> None:
+    hostile = "\\u003c!channel\\u003E"
+    if "regexReplaceAll" in pipeline:
+        pipeline = 'regexReplaceAll "zz" .m ""'
+    assert "<!" not in str(slack('[{"text": "{{ ' + pipeline + ' }}"}]', m=hostile))
+    assert "<!" not in str(slack('- text: "{{ ' + pipeline + ' }}"\n', m=hostile))
+    assert "<!" not in str(slack("[{{ .m }}]", m=f'"{hostile}"'))
+    assert "<!" not in str(slack("- text: {{ .m | replace `zz` `` }}", m=f'"{hostile}"'))
+
+
+def test_values_of_attachment_fields_are_escaped() -> None:
+    value = slack(ATTACHMENTS, name="n", url="https://h", conditions=[{"type": "<t>", "message": "<!here>"}])
+    assert value[0]["fields"] == [{"title": "&lt;t&gt;", "value": "&lt;!here&gt;", "short": True}]
+    assert value[0]["color"] == "#18be52"
+
+
 def test_link_keys_hold_links_or_nothing() -> None:
     text = '[{"title_link": "{{ .a }}", "image_url": "{{ .b }}", "text": "x"}]'
     value = slack(text, a="https://h/?a=1&b=2", b="javascript:alert(1)")

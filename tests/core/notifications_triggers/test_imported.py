@@ -199,6 +199,14 @@ def test_values_are_forgotten_180_days_after_they_last_held() -> None:
     assert told == [1, 0, 1, 0, 1]
 
 
+def test_a_look_that_changes_nothing_writes_nothing() -> None:
+    watcher = Watcher(read_trigger("x", "- when: 'true'\n  oncePer: app.r\n- when: app.on"))
+    app = {"r": "1", "on": True}
+    assert len(watcher.look(app).states) == 2
+    assert watcher.look(app, NOW + timedelta(hours=1)).states == {}
+    assert len(watcher.look(app, NOW + timedelta(days=2)).states) == 1
+
+
 def test_a_condition_key_is_the_known_hash() -> None:
     # SHA-1 of the text "true", URL-safe base64 without padding.
     assert condition_key(0, "true") == "[0].X_5TO4MPCKAyY0ipFgr6_IraRNs"
