@@ -52,7 +52,7 @@ def _ready(situation: Situation, task: Task) -> bool:
     if held.retry_at is not None and situation.clock < held.retry_at:
         return False
     read = task.key in situation.observed.live
-    return held.stage != "refused" and (held.known_absent or read)
+    return held.stage != "refused" and (read or (held.known_absent and held.stage != "deleting"))
 
 
 def _refused(situation: Situation, pending: Sequence[Task]) -> Failed | None:

@@ -31,7 +31,8 @@ _NAMESPACE = ("", "Namespace")
 def build_plan(request: PlanRequest, facts: PlanFacts) -> SyncPlan:
     """The plan of one attempt. Pure and deterministic; nothing in it says what was already done.
 
-    Invalid tasks do not raise: they stand in `SyncPlan.invalid`, and `next_step` ends the operation with them.
+    Invalid tasks do not raise: they stand in `SyncPlan.invalid`, and `next_step` ends the operation with them. Raises
+    ValueError for a text in `request.resources` that is not of its form; doors check it with `Choice.parse`.
     """
     return _Builder(request, facts).build()
 
@@ -161,6 +162,9 @@ class _Builder:
     def _owned(self, task: Task, live: Manifest | None) -> Task:
         """5.3: what becomes of a target whose live object is somebody's."""
         if live is None:
+            done = self.facts.completed.get(task.key)
+            if done and task.action == "apply" and not self.request.apply_all:
+                return replace(task, action="leave", code="Unchanged", reason=done)
             return task
         text, shared = judge_owner(live, task.key, self.request, self.facts)
         if not shared:

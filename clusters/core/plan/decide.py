@@ -205,7 +205,9 @@ def _work(situation: Situation) -> Verdict:
     if situation.awaited:
         return wait_for_running(situation, situation.awaited)
     batch = situation.current
-    begun = batch is not None and any(situation.of(t).begun is not None for t in batch.tasks)
+    begun = batch is not None and any(
+        situation.of(t).begun is not None and not t.in_place for t in batch.tasks
+    )
     if not begun:
         verdict = _between(situation)
         if verdict is not None:

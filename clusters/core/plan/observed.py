@@ -93,6 +93,8 @@ class Observed:
                 live[key_of(outcome.object)] = outcome.object
             elif outcome.code == "not_found" and action.verb in ("delete", "get", "patch"):
                 live[action.key] = None
+            elif outcome.ok and action.verb == "delete":
+                live[action.key] = None  # an answer without object: nothing holds it, it is gone
             else:
                 live.pop(action.key, None)
         return replace(self, live=live)

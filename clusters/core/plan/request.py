@@ -85,7 +85,8 @@ class PlanFacts:
     `live` holds every managed object and every target that exists; a key that is absent or None does not exist.
     `in_place`: proven in place (same desired hash, valid Baseline, no Drift). `violations`: the Project refuses, with
     the sentence. `incomplete`: kinds (group, kind) whose listing is incomplete. `hooks`, `hook_choices`: by source.
-    `confirmed_prunes`: key to UID. `adopted`: objects taken over from no GitOps owner.
+    `completed`: run-once Jobs that finished for the present desired hash and are gone, with "completed 14:02, removed by
+    its TTL". `confirmed_prunes`: key to UID. `adopted`: objects taken over from no GitOps owner.
     """
 
     desired: Sequence[Manifest]
@@ -99,6 +100,7 @@ class PlanFacts:
     hooks: Mapping[str, HookSuccess] = field(default_factory=dict)
     hook_choices: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
+    completed: Mapping[ResourceKey, str] = field(default_factory=dict)
     confirmed_prunes: Mapping[ResourceKey, str] = field(default_factory=dict)
     confirmed_adoptions: frozenset[ResourceKey] = frozenset()
     adopted: frozenset[ResourceKey] = frozenset()

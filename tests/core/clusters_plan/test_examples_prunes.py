@@ -713,3 +713,49 @@ def test_next_step_on_fresh_progress_is_the_same_twice():
     assert advance(run.plan, run.progress, look, START) == advance(run.plan, run.progress, look, START)
     assert len(results(run.plan, run.progress)) == 2
     assert key_of(run.desired[0]) == run.plan.tasks[1].key
+
+
+def test_e53_finished_job_stays_synced():
+    world = World()
+    job = obj("Job", "once", spec={"ttlSecondsAfterFinished": 60})
+    key = key_of(job)
+    done = "completed 14:02, removed by its TTL"
+    run = Run(world, [job, config("c")], facts={"completed": {key: done}})
+    assert isinstance(run.walk(), Done)
+    found = run.result("batch/Job/shop/once")
+    assert (found.code, found.message) == ("Unchanged", done)
+    assert world.created == ["ConfigMap/shop/c"]
+    assert isinstance(Run(world, [job], apply_all=True, facts={"completed": {key: done}}).walk(), Done)
+    assert world.has("batch/Job/shop/once")
+
+
+def test_a_wave_with_unchanged_objects_waits_for_the_prunes_before_it():
+    world = World()
+    held = config("x", 0)
+    held["metadata"]["finalizers"] = ["example.com/hold"]
+    gone = world.put_managed(held)
+    same = world.put_managed(config("same", 1))
+    run = Run(world, [config("same", 1), config("new", 1)], facts={"in_place": frozenset({same})})
+    verdict = run.walk()
+    assert isinstance(verdict, Wait)
+    assert verdict.code == "deletion"
+    assert not world.has("ConfigMap/shop/new")
+    world.remove(gone)
+    assert isinstance(run.walk(), Done)
+
+
+def test_what_is_being_deleted_is_not_applied_before_it_was_read_again():
+    world = World()
+    both = {OPTIONS: "Force=true,Replace=true"}
+    key = world.put_managed(config("c", annotations=both))
+    run = Run(world, [config("c", annotations=both)])
+    assert run.step().name == "delete"
+    look = run.look()
+    blind = {k: v for k, v in look.live.items() if k != key}
+    run.observe_with(live=blind)
+    verdict = run.walk()
+    assert isinstance(verdict, Wait)
+    assert verdict.code == "retry"
+    del run.observed_more["live"]
+    assert isinstance(run.walk(), Done)
+    assert run.result("ConfigMap/shop/c").message == "recreated"

@@ -32,6 +32,7 @@ def cases(draw: Any) -> dict[str, Any]:
         "extras": [config(f"x{n}", draw(WAVES)) for n in range(draw(st.integers(0, 3)))],
         "left_hooks": draw(st.sets(st.integers(0, 2))),
         "bad": draw(st.sets(st.sampled_from(["h0", "h1", "h2", "d0", "d1"]))),
+        "in_place": draw(st.sets(st.sampled_from(["c1", "c2", "d0"]))),
         "refused": draw(st.sets(st.sampled_from(["c0", "x1", "d1"]))),
         "options": draw(
             st.sampled_from([(), ("PruneLast=true",), ("WaitForHealthy=true",), ("DryRun=local",)])
@@ -48,6 +49,8 @@ def world_of(case: dict[str, Any]) -> World:
         if manifest["kind"] == "Job" and int(name[1:]) in case["left_hooks"]:
             world.put_managed(manifest)
             world.end_job(name)
+        elif name in case["in_place"]:
+            world.put_managed(manifest)
     for kind, name in (("ConfigMap", "c0"), ("ConfigMap", "x1"), ("Deployment", "d1")):
         if name in case["refused"]:
             for verb in ("apply", "delete"):
@@ -59,6 +62,11 @@ def _keys(kind: str, name: str) -> list[Any]:
     from clusters.core.manifests import key_of
 
     return [key_of(obj(kind, name))]
+
+
+def operation(world: World, case: dict[str, Any]) -> Run:
+    in_place = frozenset(key for key in world.objects if key.name in case["in_place"])
+    return Run(world, case["desired"], *case["options"], facts={"in_place": in_place})
 
 
 def turn(world: World, bad: set[str]) -> None:
@@ -75,7 +83,7 @@ def turn(world: World, bad: set[str]) -> None:
 
 def drive(case: dict[str, Any], kills: list[str]) -> tuple[Run, Any, World]:
     world = world_of(case)
-    run = Run(world, case["desired"], *case["options"])
+    run = operation(world, case)
     kills = list(kills)
     for _ in range(400):
         verdict = run.decide()
@@ -129,7 +137,7 @@ def test_a_kill_between_any_two_steps_changes_nothing(case, kills):
 @given(cases(), st.integers(1, 8))
 def test_termination_ends_from_everywhere_and_leaves_no_finalizer(case, after):
     world = world_of(case)
-    run = Run(world, case["desired"], *case["options"])
+    run = operation(world, case)
     for _ in range(after):
         verdict = run.step()
         if not isinstance(verdict, Step):
