@@ -219,6 +219,8 @@ HUB_ALLOW_LOOPBACK = HUB_DEMO or TESTING
 HUB_POLL_SECONDS = env.int("HUB_POLL_SECONDS", 60)
 HUB_MULTI_TENANT = env.bool("HUB_MULTI_TENANT", False)
 HUB_SENSITIVE_ANNOTATIONS: list[str] = env.list("HUB_SENSITIVE_ANNOTATIONS", [])
+# A file in YAML or JSON with custom health rules: an argocd-cm, or own rules below `health` (sync-semantics.md 8.3).
+HUB_HEALTH_RULES = env.str("HUB_HEALTH_RULES", "")
 HUB_MIRROR_DIR = Path(env.str("HUB_MIRROR_DIR", str(DATA_DIR / "mirrors")))
 HUB_SHARDS = env.int("HUB_SHARDS", 16)
 HUB_METRICS_TOKEN = env.str("HUB_METRICS_TOKEN", "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from clusters.core.health import NO_RULE, STATUSES, Health, NoRule
-from clusters.core.health.customs import CelRule, LuaRule, RuleBook
+from clusters.core.health.customs import BrokenRule, CelRule, LuaRule, RuleBook
 from clusters.core.manifests import Manifest
 from clusters.evaluators.sandbox import ExpressionFailed, Sandbox
 
@@ -89,6 +89,8 @@ class CustomHealth:
             return self._lua.health(rule.script, obj)
         if isinstance(rule, CelRule):
             return self._cel.health(rule, obj)
+        if isinstance(rule, BrokenRule):
+            return Health("Unknown", f"the health rule cannot be read: {rule.message}")
         return NO_RULE
 
     def close(self) -> None:

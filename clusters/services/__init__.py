@@ -16,16 +16,19 @@ from clusters.live import (
     watch_cluster,
 )
 from clusters.services.carrying import carry_out
+from clusters.services.evaluating import assess_health, jq_places
 from clusters.services.probing import Probe, alive, probe
 
 __all__ = [
     "LiveState",
     "Probe",
     "alive",
+    "assess_health",
     "carry_out",
     "discovery",
     "everything",
     "freshness",
+    "jq_places",
     "live_state",
     "probe",
     "set_listener",

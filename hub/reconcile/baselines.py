@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from clusters.core.diff import Baseline, IgnoreRules, ObjectRules, baseline_of, body_to_send, rules_from_spec
-from clusters.core.manifests import Manifest, ResourceKey, key_of
+from clusters.core.manifests import Manifest, key_of
 from clusters.core.plan.steps import Outcome
+from clusters.services import jq_places
 from hub.models import ResourceStatus
 from hub.reconcile.frame import Frame
 from hub.reconcile.work import Work
@@ -12,17 +13,18 @@ from hub.reconcile.work import Work
 _WRITES = frozenset({"apply", "create", "replace"})
 
 
-def rules_of(frame: Frame, key: ResourceKey) -> ObjectRules:
-    """Ignore rules of the Application and its Project that speak of this object."""
+def rules_of(frame: Frame, manifest: Manifest) -> ObjectRules:
+    """Ignore rules of the Application and its Project that speak of this manifest's object, and its autoscaler's."""
     held = frame.caches.get("rules")
     if held is None:
         held = frame.caches["rules"] = IgnoreRules(
             (
                 *rules_from_spec(frame.app.ignore_differences, "application"),
                 *rules_from_spec(frame.app.project.rules.get("ignore_differences") or [], "project"),
-            )
+            ),
+            jq_places,
         )
-    found: ObjectRules = held.for_object(key)
+    found: ObjectRules = held.for_object(key_of(manifest))
     return found
 
 
@@ -50,7 +52,7 @@ def keep(frame: Frame, work: Work, outcome: Outcome) -> None:
         action.body,
         desired_hash,
         key=frame.mask_key,
-        rules=rules_of(frame, action.key),
+        rules=rules_of(frame, desired.by_key[action.key]),
         operation_id=str(work.operation.number),
         from_manifest=action.verb != "apply",
     )
@@ -71,4 +73,4 @@ def body(frame: Frame, respect: bool, manifest: Manifest, live: Manifest | None)
     """What is sent for a manifest: as Git has it, without the paths that are not ours to write."""
     if not respect or live is None:
         return manifest
-    return body_to_send(manifest, live, rules_of(frame, key_of(manifest))).manifest
+    return body_to_send(manifest, live, rules_of(frame, manifest)).manifest

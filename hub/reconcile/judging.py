@@ -22,6 +22,7 @@ from clusters.core.diff import (
 from clusters.core.health import Health, Part, aggregate
 from clusters.core.hooks import classify, finished_job, is_run_once
 from clusters.core.manifests import Manifest, ResourceKey, managed_by, owner_of
+from clusters.services import assess_health
 from hub.reconcile import baselines, fencing
 from hub.reconcile.frame import Frame
 from hub.reconcile.looking import Seen
@@ -60,7 +61,7 @@ def health_of(frame: Frame, obj: Manifest, is_hook: bool = False) -> Health | No
     rules = frame.caches.get("health_rules")
     if rules is None:
         rules = frame.caches["health_rules"] = health_rules.book_of(frame.app.project)
-    return health(obj, rules, is_hook=is_hook)
+    return assess_health(obj, rules, is_hook=is_hook)
 
 
 def judge(frame: Frame, desired: Desired, seen: Seen) -> Picture:

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from clusters.core.durations import parse_duration
 from clusters.core.hooks import HookSuccess
-from clusters.core.manifests import Manifest, ResourceKey, canonical_json
+from clusters.core.manifests import ResourceKey, canonical_json
 from clusters.core.plan import (
     Done,
     Failed,

@@ -5,7 +5,7 @@ May not: asking a server, deciding what to do about a difference (`plan`), a clo
 
 Public interface:
 
-- Rules: `IgnoreRules(rules).for_object(key) -> ObjectRules`; `rules_from_spec(entries, origin)`, `system_rules(settings)`,
+- Rules: `IgnoreRules(rules, jq).for_object(key) -> ObjectRules`; `rules_from_spec(entries, origin)`, `system_rules(settings)`,
   `autoscaler_rules(manifest, scale_targets(scalers))`, `join_rules(...)`; `ObjectRules.problems` are the expressions that this process does not evaluate (a ComparisonError each).
 - After an apply: `baseline_of(answer, sent, desired_hash, key=, rules=) -> Baseline` with `to_bytes`, `from_bytes`,
   `is_void`, `admission`; `strict_changes`. On an event: `drift(baseline, live, key=, rules=) -> Drift | None`; `renewed(baseline, answer)`.
@@ -32,6 +32,7 @@ from clusters.core.diff.baseline import strict_changes as strict_changes
 from clusters.core.diff.direct import CompareOptions as CompareOptions
 from clusters.core.diff.direct import Comparison as Comparison
 from clusters.core.diff.direct import compare as compare
+from clusters.core.diff.evaluate import Unevaluated as Unevaluated
 from clusters.core.diff.leaves import LeafSet as LeafSet
 from clusters.core.diff.leaves import leaf_set as leaf_set
 from clusters.core.diff.leaves import leaf_set_of_manifest as leaf_set_of_manifest

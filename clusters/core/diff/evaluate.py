@@ -21,8 +21,15 @@ MAX_VISITS = 10_000
 Place = tuple[str | int, ...]
 
 
-class TooMuch(Exception):
+class Unevaluated(Exception):
+    """An expression has no answer for this object; the message says why. What it names is then not ignored."""
+
+
+class TooMuch(Unevaluated):
     """An expression visits more than MAX_VISITS nodes of this object."""
+
+    def __init__(self) -> None:
+        super().__init__("visits more than 10,000 nodes")
 
 
 def places(steps: tuple[Step, ...], obj: Any) -> list[Place]:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Literal
 
-from clusters.core.diff.evaluate import Place, TooMuch, places, pointed, without
+from clusters.core.diff.evaluate import Place, Unevaluated, places, pointed, without
 from clusters.core.diff.expressions import Step, Unsupported, parse_expression, parse_pointer
 from clusters.core.diff.fields import covers, owned_by
 from clusters.core.manifests import Manifest, ResourceKey, canonical_json
 
 RuleOrigin = Literal["application", "project", "system", "autoscaler"]
+Jq = Callable[[str, Manifest], Sequence[Place]]
+"""The places of an object that a jq expression yields, evaluated elsewhere. Raises Unevaluated with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,11 @@ class _Path:
     pointer: tuple[str, ...] | None = None
     steps: tuple[Step, ...] | None = None
     text: str = ""
+    jq: Jq | None = field(default=None, compare=False, repr=False)
 
     def places(self, obj: Manifest) -> list[Place]:
+        if self.jq is not None:
+            return list(self.jq(self.text, obj))
         if self.pointer is not None:
             return pointed(self.pointer, obj)
         return places(self.steps or (), obj)
@@ -98,23 +103,23 @@ class ObjectRules:
         return result
 
     def ignored_places(self, obj: Manifest) -> list[tuple[Place, str]]:
-        """(place, rule) for every existing place that a path rule ignores; a path that visits too much ignores nothing."""
+        """(place, rule) for every existing place that a path rule ignores; a path without an answer ignores nothing."""
         found: list[tuple[Place, str]] = []
         for path in self.paths:
             try:
                 found += [(place, path.rule) for place in path.places(obj)]
-            except TooMuch:
+            except Unevaluated:
                 continue  # told by `exceeded`
         return found
 
     def exceeded(self, obj: Manifest) -> tuple[RuleProblem, ...]:
-        """The expressions that visit too many nodes of this very object."""
+        """The expressions that have no answer for this very object: too many nodes, or killed in their child."""
         problems = []
         for path in self.paths:
             try:
                 path.places(obj)
-            except TooMuch:
-                problems.append(RuleProblem(path.text, path.origin, "visits more than 10,000 nodes"))
+            except Unevaluated as why:
+                problems.append(RuleProblem(path.text, path.origin, str(why)))
         return tuple(problems)
 
     def ignores(self, live: Manifest, path: Iterable[str]) -> str:
@@ -133,9 +138,13 @@ NO_RULES = ObjectRules()
 
 @dataclass(frozen=True)
 class IgnoreRules:
-    """All rules that may speak of an Application's objects: its own, its Project's and the system's."""
+    """All rules that may speak of an Application's objects: its own, its Project's and the system's.
+
+    `jq` evaluates expressions beyond the bounded path language; without it each of them is a problem.
+    """
 
     rules: tuple[IgnoreRule, ...] = ()
+    jq: Jq | None = field(default=None, compare=False, repr=False)
     _compiled: dict[tuple[int, ...], ObjectRules] = field(default_factory=dict, compare=False, repr=False)
 
     def for_object(self, key: ResourceKey) -> ObjectRules:
@@ -144,12 +153,12 @@ class IgnoreRules:
         if not chosen:
             return NO_RULES
         if chosen not in self._compiled:
-            self._compiled[chosen] = compile_rules(self.rules[number] for number in chosen)
+            self._compiled[chosen] = compile_rules((self.rules[number] for number in chosen), self.jq)
         return self._compiled[chosen]
 
 
-def compile_rules(rules: Iterable[IgnoreRule]) -> ObjectRules:
-    """Compiled rules; expressions outside the bounded path language become problems, never evaluated here."""
+def compile_rules(rules: Iterable[IgnoreRule], jq: Jq | None = None) -> ObjectRules:
+    """Compiled rules; expressions outside the bounded path language are left to `jq`, without it they are problems."""
     paths: list[_Path] = []
     managers: list[tuple[str, str]] = []
     problems: list[RuleProblem] = []
@@ -158,6 +167,9 @@ def compile_rules(rules: Iterable[IgnoreRule]) -> ObjectRules:
             try:
                 paths.append(_compiled(rule, text, is_pointer=text in rule.json_pointers))
             except Unsupported as error:
+                if jq is not None and text in rule.jq_paths:
+                    paths.append(_Path(rule.reason or f"{rule.origin}: {text}", rule.origin, text=text, jq=jq))
+                    continue
                 problems.append(RuleProblem(text, rule.origin, f"is outside the path language ({error})"))
         managers += [
             (name, rule.reason or f"{rule.origin}: fields of manager {name}") for name in rule.managers

@@ -6,12 +6,14 @@ whose verdict comes in as an argument).
 
 from clusters.core.health.aggregation import Part, aggregate, worse
 from clusters.core.health.assessment import NO_RULE, NoRule, assess
-from clusters.core.health.customs import CelCase, CelRule, CustomRule, LuaRule, RuleBook
+from clusters.core.health.customs import BrokenRule, CelCase, CelRule, CustomRule, LuaRule, RuleBook
+from clusters.core.health.documents import read_argocd_health, read_health
 from clusters.core.health.reading import STATUSES, Condition, Health, conditions
 
 __all__ = [
     "NO_RULE",
     "STATUSES",
+    "BrokenRule",
     "CelCase",
     "CelRule",
     "Condition",
@@ -24,5 +26,7 @@ __all__ = [
     "aggregate",
     "assess",
     "conditions",
+    "read_argocd_health",
+    "read_health",
     "worse",
 ]

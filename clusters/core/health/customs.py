@@ -37,7 +37,14 @@ class CelRule:
     cases: tuple[CelCase, ...]
 
 
-CustomRule = LuaRule | CelRule
+@dataclass(frozen=True, slots=True)
+class BrokenRule:
+    """A rule that could not be read: objects of its kind are Unknown with this sentence, all others as ever (8.2)."""
+
+    message: str
+
+
+CustomRule = LuaRule | CelRule | BrokenRule
 
 
 class RuleBook:
@@ -49,6 +56,9 @@ class RuleBook:
     def __init__(self, rules: Mapping[str, CustomRule]) -> None:
         self._exact = {key: rule for key, rule in rules.items() if not _is_glob(key)}
         self._globs = [(key, rule) for key, rule in rules.items() if _is_glob(key)]
+
+    def __bool__(self) -> bool:
+        return bool(self._exact or self._globs)
 
     def find(self, obj: Manifest) -> CustomRule | None:
         if not self._exact and not self._globs:
