@@ -16,7 +16,7 @@ from clusters.sandbox import deletes, discovery, reads, schema, subresources, wr
 from clusters.sandbox.answers import ApiError, Cause, generic, invalid_options, required
 from clusters.sandbox.backend import Backend, Options
 from clusters.sandbox.faults import Asked
-from clusters.sandbox.registry import Served
+from clusters.sandbox.registry import Served, builtin_kinds
 
 Manifest = dict[str, Any]
 LARGEST_BODY = 3 * 1024 * 1024
@@ -163,7 +163,7 @@ def _routed(request: web.BaseRequest, backend: Backend, path: list[str], user: s
     resource, name, subresource = (*rest, "", "", "")[:3]
     served = backend.registry.find(group, version, resource)
     if served is None or len(rest) > 3:
-        known = any((k.group, k.version) == (group, version) for k in backend.registry.all())
+        known = any((k.group, k.version) == (group, version) for k in builtin_kinds())
         raise generic(404, UNKNOWN_RESOURCE) if known else not_served()
     if subresource and subresource not in served.subresources:
         raise not_served()

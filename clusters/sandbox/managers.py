@@ -147,7 +147,12 @@ def apply(
     managed = decode(entries) if entries else _before_first_apply(live, node)
     last = managed.get(me)
     merged = typed.merge(live, config, node)
-    if last is not None and merged is live and last.fields == fields:
+    if (
+        last is not None
+        and merged is live
+        and last.fields == fields
+        and last.api_version == writer.api_version
+    ):
         return live, entries or []
     managed[me] = Entry(writer.api_version, fields, writer.now)
     if last is not None and last.fields != fields:

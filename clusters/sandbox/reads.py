@@ -110,7 +110,12 @@ def list_objects(
     if at != b.store.version:
         objects = table.snapshot(at)
         order = sorted(objects)
-    return _page(served, wanted, objects, order, at, start, limit, encoder(table, served, metadata_only))
+    kind = (
+        ("PartialObjectMetadataList", "meta.k8s.io/v1")
+        if metadata_only
+        else (served.list_kind, served.api_version)
+    )
+    return _page(kind, wanted, objects, order, at, start, limit, encoder(table, served, metadata_only))
 
 
 def _check_list(query: Any, token: str) -> None:
@@ -162,7 +167,7 @@ def _exact(b: Backend, table: Table, version: int) -> int:
 
 
 def _page(
-    served: Served,
+    kind: tuple[str, str],
     wanted: Filter,
     objects: dict[Place, Manifest],
     order: list[Place],
@@ -186,8 +191,7 @@ def _page(
             break
         items.append(encode(place, obj))
         last = place
-    kind = f'"kind":"{served.list_kind}","apiVersion":"{served.api_version}"'
-    head = f'{{{kind},"metadata":'.encode() + orjson.dumps(metadata)
+    head = f'{{"kind":"{kind[0]}","apiVersion":"{kind[1]}","metadata":'.encode() + orjson.dumps(metadata)
     return head + b',"items":[' + b",".join(items) + b"]}\n"
 
 
