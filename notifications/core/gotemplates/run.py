@@ -44,6 +44,7 @@ class Run(Sheet):
         self.marking = marking
         self.remark = remark
         self.depth = 0
+        self.missing = ""
         self.variables: list[tuple[str, Any]] = [("$", data)]
 
     # -- nodes
@@ -69,6 +70,8 @@ class Run(Sheet):
         if isinstance(value, Func):
             raise error(node.place, "a function cannot be printed", f"write call .….{value.name}", "value")
         if value is None or value is NOTHING:
+            # Asking `if` for what may be missing is no remark; printing it is.
+            self.remark(self.missing if value is NOTHING and self.missing else "a null is printed")
             text = "<no value>"
         else:
             text = self.guarded(node.place, "printing", lambda: text_of(value))
@@ -218,7 +221,7 @@ class Run(Sheet):
         elif isinstance(value, dict):
             found = marks.lookup(value, name, NOTHING)
             if found is NOTHING:
-                self.remark(f".{'.'.join(path.names)}: there is no {name}")
+                self.missing = f".{'.'.join(path.names)}: there is no {name}"
         elif isinstance(value, Struct) and name in value.fields:
             found = value.fields[name]
         else:
