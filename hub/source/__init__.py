@@ -24,6 +24,7 @@ from hub.source.history import (
     commit_of,
     commits_between,
     diff_paths,
+    is_ancestor,
 )
 from hub.source.listing import poll
 from hub.source.mirror import Mirror, ensure, mirror_folder, remove_mirror, repack
@@ -46,6 +47,7 @@ __all__ = [
     "commits_between",
     "diff_paths",
     "ensure",
+    "is_ancestor",
     "mirror_folder",
     "obtain",
     "obtain_each",

@@ -178,6 +178,21 @@ def commits_between(mirror: Mirror, old: str, new: str, *, limit: int = 1_000) -
     return [commit_of(mirror, sha) for sha in ids]
 
 
+def is_ancestor(mirror: Mirror, old: str, new: str) -> bool:
+    """Whether `new` grew from `old`; if not, the branch was force-pushed. A commit that is not here grew nowhere.
+
+    Raises SourceError RepositoryUnavailable when the mirror cannot tell.
+    """
+    if not (mirror.has(old) and mirror.has(new)):
+        return False
+    done = local_git(["merge-base", "--is-ancestor", "--end-of-options", old, new], mirror.folder)
+    if done.killed or done.returncode not in (0, 1):
+        raise SourceError(
+            "RepositoryUnavailable", "the history of the mirror cannot be read", permanent=False
+        )
+    return done.returncode == 0
+
+
 def authors_between(mirror: Mirror, old: str, new: str, *, limit: int = 1_000) -> frozenset[str]:
     """The e-mail addresses, lower case, of everybody who wrote or committed between two commits (no_authors)."""
     commits = commits_between(mirror, old, new, limit=limit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -607,6 +608,20 @@ def test_changed_paths_and_authors_between_two_commits(repo, root):
     refused("LimitExceeded", lambda: source.changed_paths(mirror, old, new, limit=1))
 
 
+def test_s15_a_force_push_is_told_from_growth(repo, root):
+    old = commit(repo, {"a": "1"})
+    grown = commit(repo, {"a": "2"})
+    commit(repo, {"a": "2"}, branch="old", parent=old)
+    pushed = commit(repo, {"a": "3"}, parent="")
+    wanted = [Wanted("main"), Wanted("old"), Wanted(grown)]
+    mirror = obtain(file_access(repo), wanted, root=root).mirror
+    assert source.is_ancestor(mirror, old, grown)
+    assert source.is_ancestor(mirror, old, old)
+    assert not source.is_ancestor(mirror, grown, old)
+    assert not source.is_ancestor(mirror, old, pushed)
+    assert not source.is_ancestor(mirror, "d" * 40, pushed)
+
+
 def test_history_agrees_with_git_itself(repo, root):
     """GitPython as the oracle: the same author, dates and message."""
     from git import Repo
@@ -671,3 +686,15 @@ def test_no_child_is_left_when_all_readers_are_closed(repo, root):
     assert all(pids)
     source.close_all()
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+
+
+def test_f3_git_is_started_in_one_place_with_ended_options():
+    root = Path(source.__file__).parents[2]
+    starters = [
+        str(path.relative_to(root))
+        for room in ("hub", "clusters", "notifications", "guard")
+        for path in (root / room).rglob("*.py")
+        if re.search(r"""["']git["']\s*[,\]]|^\s*(?:import|from) git\b""", path.read_text(), re.MULTILINE)
+    ]
+    demo = "hub/management/commands/demo.py"  # makes a repository of its own, from fixed words
+    assert [path for path in starters if path != demo] == ["hub/source/process.py"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import threading
 
 import pytest
@@ -77,6 +78,22 @@ def test_a_password_is_used_and_appears_nowhere(https, repo, tmp_path, calls):
     assert calls
     assert "SENTINEL" not in str(calls)
     assert not list((tmp_path / "m").rglob("password"))
+
+
+def test_c1_what_git_traces_holds_no_secret(https, repo, monkeypatch):
+    traces = []
+    real = listing.failure
+    monkeypatch.setattr(listing, "failure", lambda *args: traces.append(args[3]) or real(*args))
+    https.require(username="alice", password="other")
+    encoded = base64.b64encode(f"alice:{SECRET}".encode()).decode()
+    for secret in ({"username": "alice", "password": SECRET}, {"bearer_token": "SENTINEL-token"}):
+        refused("AuthenticationFailed", lambda secret=secret: poll(https.access(repo, **secret)))
+    assert len(traces) == 2
+    for trace in traces:
+        assert "HTTP/1.1 401" in trace
+        assert "SENTINEL" not in trace
+        assert encoded not in trace
+    assert any(headers.get("Authorization") == f"Basic {encoded}" for _, _, headers in https.seen)
 
 
 def test_a_bearer_token_is_used_and_never_an_argument(https, repo, tmp_path, calls):

@@ -5,7 +5,16 @@ May live here: functions of texts and values. May not: Git itself (`hub.source`)
 
 from hub.core.sources.access import RepositoryAccess
 from hub.core.sources.limits import DEFAULT_LIMITS, SourceLimits, limit_error
-from hub.core.sources.refs import RefTable, Resolution, SourceWarning, is_full_id, is_safe_ref, resolve
+from hub.core.sources.refs import (
+    RefMove,
+    RefTable,
+    Resolution,
+    SourceWarning,
+    is_full_id,
+    is_safe_ref,
+    moved_refs,
+    resolve,
+)
 from hub.core.sources.spec import DirectoryOptions, Source, parse_sources, source_errors
 from hub.core.sources.urls import (
     RepositoryUrl,
@@ -20,6 +29,7 @@ from hub.core.sources.urls import (
 __all__ = [
     "DEFAULT_LIMITS",
     "DirectoryOptions",
+    "RefMove",
     "RefTable",
     "RepositoryAccess",
     "RepositoryUrl",
@@ -31,6 +41,7 @@ __all__ = [
     "is_full_id",
     "is_safe_ref",
     "limit_error",
+    "moved_refs",
     "normalise_url",
     "parse_sources",
     "parse_url",

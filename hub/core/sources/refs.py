@@ -85,6 +85,26 @@ class RefTable:
 
 
 @dataclass(frozen=True, slots=True)
+class RefMove:
+    """A ref that two tables show differently; an empty id means that it is not there."""
+
+    name: str
+    old: str
+    new: str
+
+    @property
+    def tag_moved(self) -> bool:
+        """A tag that meant another commit before: approvals bound to the old one are void (sources.md 2.3)."""
+        return self.name.startswith(TAGS) and bool(self.old and self.new)
+
+
+def moved_refs(old: RefTable, new: RefTable) -> tuple[RefMove, ...]:
+    """What changed between two listings, by name. Whether a branch was force-pushed only its history tells."""
+    names = sorted({name for name in {*old.refs, *new.refs} if old.refs.get(name) != new.refs.get(name)})
+    return tuple(RefMove(name, old.refs.get(name, ""), new.refs.get(name, "")) for name in names)
+
+
+@dataclass(frozen=True, slots=True)
 class SourceWarning:
     """Something a person should know about a Source; it stops nothing. Shown as the Condition SourceWarning."""
 

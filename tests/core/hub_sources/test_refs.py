@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hub.core.sources import RefTable, is_safe_ref, resolve
+from hub.core.sources import RefTable, is_safe_ref, moved_refs, resolve
 from hub.errors import SourceError
 
 A, B, C, D = "a" * 40, "b" * 40, "c" * 40, "d" * 40
@@ -178,3 +178,17 @@ def test_any_text_resolves_or_is_refused(text, prefix):
         assert error.code in ("RevisionNotFound", "InvalidRef")
     else:
         assert len(found.sha) in (40, 64)
+
+
+def test_what_moved_between_two_listings_is_told():
+    old = RefTable({"refs/heads/a": A, "refs/heads/b": B, "refs/tags/t": A, "refs/tags/new": A})
+    new = RefTable({"refs/heads/a": C, "refs/tags/t": B, "refs/heads/c": D, "refs/tags/new": A})
+    moves = moved_refs(old, new)
+    assert [(move.name, move.old, move.new) for move in moves] == [
+        ("refs/heads/a", A, C),
+        ("refs/heads/b", B, ""),
+        ("refs/heads/c", "", D),
+        ("refs/tags/t", A, B),
+    ]
+    assert [move.name for move in moves if move.tag_moved] == ["refs/tags/t"]
+    assert moved_refs(old, old) == ()
