@@ -6,19 +6,42 @@ POST `/sandbox/expire` ({"cluster": ...}).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 import orjson
 from aiohttp import web
 
 from clusters.sandbox.answers import ApiError
+from clusters.sandbox.faults import Faults
 from clusters.sandbox.http import error_answer, json_answer
 
-if TYPE_CHECKING:
-    from clusters.sandbox.server import Cluster, Sandbox
+
+class Known(Protocol):
+    """A cluster, as far as these endpoints need it."""
+
+    name: str
+    token: str
+
+    @property
+    def server(self) -> str: ...
+
+    @property
+    def faults(self) -> Faults: ...
+
+    def expire(self) -> None: ...
 
 
-async def answer(request: web.BaseRequest, sandbox: Sandbox) -> web.StreamResponse:
+class Clusters(Protocol):
+    """The server behind these endpoints."""
+
+    @property
+    def clusters(self) -> Mapping[str, Known]: ...
+
+    def cluster(self, name: str) -> Known: ...
+
+
+async def answer(request: web.BaseRequest, sandbox: Clusters) -> web.StreamResponse:
     """Answer a request outside `/clusters/`."""
     raw = await request.read()
     try:
@@ -34,7 +57,7 @@ async def answer(request: web.BaseRequest, sandbox: Sandbox) -> web.StreamRespon
         return error_answer(error)
 
 
-def _answer(method: str, path: str, body: dict[str, Any], sandbox: Sandbox) -> web.Response:
+def _answer(method: str, path: str, body: dict[str, Any], sandbox: Clusters) -> web.Response:
     if path == "/sandbox/clusters":
         if method == "POST":
             return json_answer(_shown(sandbox.cluster(str(body.get("name") or "default"))), 201)
@@ -57,5 +80,5 @@ def _answer(method: str, path: str, body: dict[str, Any], sandbox: Sandbox) -> w
     return json_answer({"faults": cluster.faults.listed()})
 
 
-def _shown(cluster: Cluster) -> dict[str, str]:
+def _shown(cluster: Known) -> dict[str, str]:
     return {"name": cluster.name, "server": cluster.server, "token": cluster.token}

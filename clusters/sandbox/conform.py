@@ -92,7 +92,7 @@ def conform(value: Any, node: Node, found: Findings, path: str = "", *, blank: b
     """A built-in kind's value as it is stored. `blank`: of an empty value, with empty lists in the place of nulls."""
     kind = node.kind
     if kind == SCALAR:
-        return _scalar(value, node.scalar, found, path)
+        return _scalar(value, node.scalar, found)
     if kind == STRUCT:
         if blank:
             return {
@@ -178,7 +178,7 @@ def _zero(rule: str, node: Node, found: Findings, path: str) -> Any:
     return ZEROS.get(node.scalar, 0)
 
 
-def _scalar(value: Any, scalar: str, found: Findings, path: str) -> Any:
+def _scalar(value: Any, scalar: str, found: Findings) -> Any:
     if scalar == "quantity":
         return _stored_quantity(value, found)
     if scalar in ("int32", "int64") and isinstance(value, float):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from clusters.sandbox import deletes
@@ -27,13 +28,13 @@ class Collector:
             if self.b.store.dependents.get(uid):
                 self.b.later(0, lambda: self._owner_gone(uid))
             for owner in owners:
-                self.b.later(0, lambda uid=owner["uid"]: self._look_at(uid))
+                self.b.later(0, partial(self._look_at, owner["uid"]))
             return
         if change.old is None and owners:
             self.b.later(0, lambda: self._check_owners(table, change.place))
         finalizers = metadata.get("finalizers") or ()
         if metadata.get("deletionTimestamp") and (FOREGROUND in finalizers or ORPHAN in finalizers):
-            self.b.later(0, lambda uid=metadata["uid"]: self._look_at(uid))
+            self.b.later(0, partial(self._look_at, metadata["uid"]))
 
     def _check_owners(self, table: Table, place: Place) -> None:
         obj = table.objects.get(place)

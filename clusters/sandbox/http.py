@@ -5,17 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 import yaml
 from aiohttp import web
 
-from clusters.sandbox import deletes, discovery, reads, schema, subresources, writes
-from clusters.sandbox.answers import ApiError, Cause, generic, invalid_options, required
+from clusters.sandbox import deletes, discovery, reads, schema, streams, subresources, writes
+from clusters.sandbox.answers import ApiError, generic
 from clusters.sandbox.backend import Backend, Options
-from clusters.sandbox.faults import Asked
+from clusters.sandbox.calls import Call
 from clusters.sandbox.registry import Served, builtin_kinds
 
 Manifest = dict[str, Any]
@@ -29,56 +28,6 @@ PATCHES = {
 JSON = "application/json"
 UNKNOWN_RESOURCE = "the server could not find the requested resource"
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
-
-
-@dataclass(slots=True)
-class Call:
-    """One request to an object or a collection."""
-
-    request: web.BaseRequest
-    backend: Backend
-    served: Served
-    namespace: str
-    name: str
-    subresource: str
-    user: str
-
-    @property
-    def query(self) -> Any:
-        return self.request.query
-
-    @property
-    def partial(self) -> bool:
-        return "as=PartialObjectMetadata" in self.request.headers.get("Accept", "")
-
-    def options(self, *, apply: bool = False) -> Options:
-        query = self.query
-        manager = query.get("fieldManager") or ""
-        if apply and not manager:
-            raise invalid_options("PatchOptions", [required("fieldManager", "is required for apply patch")])
-        if len(manager) > 128:
-            cause = Cause("fieldManager", "Too long: may not be more than 128 bytes", "FieldValueTooLong")
-            raise invalid_options("PatchOptions", [cause])
-        agent = self.request.headers.get("User-Agent", "unknown").partition("/")[0][:128]
-        return Options(
-            manager=manager or agent,
-            dry_run=query.get("dryRun") == "All",
-            force=query.get("force") in ("true", "1"),
-            validation=query.get("fieldValidation") or "Warn",
-        )
-
-    def asked(self) -> Asked:
-        method = self.request.method
-        verb = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}.get(method, "")
-        if method == "PATCH" and "apply-patch" in self.request.headers.get("Content-Type", ""):
-            verb = "apply"
-        if not verb:
-            verb = "get" if self.name else "watch" if self.query.get("watch") in ("1", "true") else "list"
-        query = self.query if self.request.query_string else {}
-        paged, versioned = bool(query.get("continue")), query.get("resourceVersion", "") not in ("", "0")
-        return Asked(
-            verb, self.served.group, self.served.resource, self.namespace, self.name, paged, versioned
-        )
 
 
 def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
@@ -193,20 +142,8 @@ async def _faulty(call: Call) -> web.StreamResponse:
     response = await _dispatch(call)
     trickle = faults.take("trickle", asked)
     if trickle is not None and isinstance(response, web.Response):
-        return await _trickled(call.request, response, trickle.seconds)
+        return await streams.trickled(call.request, response, trickle.seconds)
     return response
-
-
-async def _trickled(request: web.BaseRequest, response: web.Response, seconds: float) -> web.StreamResponse:
-    body = response.body if isinstance(response.body, bytes) else b""
-    slow = web.StreamResponse(status=response.status, headers={"Content-Type": JSON})
-    await slow.prepare(request)
-    size = max(1, len(body) // 20)
-    for start in range(0, len(body), size):
-        await slow.write(body[start : start + size])
-        await asyncio.sleep(seconds)
-    await slow.write_eof()
-    return slow
 
 
 async def _dispatch(call: Call) -> web.StreamResponse:
@@ -235,14 +172,14 @@ async def _get(call: Call) -> web.StreamResponse:
     b, served = call.backend, call.served
     if not call.name:
         if call.query.get("watch") in ("1", "true"):
-            return await _watch(call)
+            return await streams.watch(call)
         if "list" not in served.verbs:
             raise generic(405, NOT_ALLOWED)
         query = call.query if call.request.query_string else {}
         return json_answer(reads.list_objects(b, served, call.namespace, query, metadata_only=call.partial))
     obj = b.get(served, call.namespace, call.name)
     if call.subresource == "scale":
-        return json_answer(subresources.scale_of(served, obj))
+        return json_answer(subresources.scale_of(obj))
     if call.subresource == "log":
         return web.Response(
             body=subresources.log(b, served, call.namespace, call.name), content_type="text/plain"
@@ -370,75 +307,6 @@ async def _delete(call: Call) -> web.Response:
         if obj is not None and wanted.place(place) and wanted.holds(obj):
             deletes.delete(b, served, place[0], place[1], options)
     return json_answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
-
-
-async def _watch(call: Call) -> web.StreamResponse:
-    """Stream the events of a watch until its time is over, the client goes or a fault cuts it."""
-    query, b = call.query, call.backend
-    woken = asyncio.Event()
-    response = web.StreamResponse(headers={"Content-Type": JSON})
-    try:
-        if b.faults.active and b.faults.take("expire", call.asked()) is not None:
-            raise ApiError(
-                410, f"too old resource version: {query.get('resourceVersion')} ({b.store.version})"
-            )
-        watcher = reads.open_watch(b, call.served, call.namespace, query, woken.set, partly=call.partial)
-    except ApiError as error:
-        if error.code not in (410, 504):
-            raise
-        await response.prepare(call.request)
-        await response.write(reads.error_line(error))
-        await response.write_eof()
-        return response
-    try:
-        await response.prepare(call.request)
-        await _stream(call, response, watcher, woken)
-    except (ConnectionError, asyncio.CancelledError):
-        return response
-    finally:
-        watcher.table.watchers.discard(watcher)
-    return response
-
-
-BOOKMARK_EVERY = 60.0
-LAST_BOOKMARK = 2.0
-
-
-async def _stream(
-    call: Call, response: web.StreamResponse, watcher: reads.Watcher, woken: asyncio.Event
-) -> None:
-    query, clock = call.query, asyncio.get_running_loop().time
-    seconds = float(query.get("timeoutSeconds") or 1800)
-    end = clock() + seconds
-    cut = call.backend.faults.take("cut_watch", call.asked()) if call.backend.faults.active else None
-    cut_at = clock() + cut.seconds if cut is not None else end + 1
-    bookmarks = query.get("allowWatchBookmarks") in ("1", "true")
-    next_mark = min(clock() + BOOKMARK_EVERY, end - LAST_BOOKMARK) if bookmarks else end + 1
-    while not call.backend.closed:
-        lines = b"".join(watcher.drain())
-        if lines:
-            await response.write(lines)
-        now = clock()
-        if now >= end or now >= cut_at:
-            break
-        if now >= next_mark:
-            await response.write(watcher.bookmark(call.backend.store.version))
-            next_mark = now + BOOKMARK_EVERY if now + BOOKMARK_EVERY < end - LAST_BOOKMARK else end + 1
-            if now < end - LAST_BOOKMARK:
-                next_mark = min(now + BOOKMARK_EVERY, end - LAST_BOOKMARK)
-        woken.clear()
-        if watcher.pending:
-            continue
-        try:
-            await asyncio.wait_for(woken.wait(), max(0.0, min(end, cut_at, next_mark) - clock()))
-        except TimeoutError:
-            continue
-    if clock() >= cut_at or call.backend.closed:
-        await response.write(b'{"type":"MODIF')
-        if call.request.transport is not None:
-            call.request.transport.abort()
-        return
-    await response.write_eof()
 
 
 CLUSTER_PATH = re.compile(r"/clusters/([^/]+)/?(.*)")

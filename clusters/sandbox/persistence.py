@@ -22,6 +22,7 @@ create table if not exists objects (
     body blob not null, primary key (cluster, grp, resource, namespace, name)
 ) without rowid;
 """
+REMOVE = "delete from objects where cluster = ? and grp = ? and resource = ? and namespace = ? and name = ?"
 
 
 class Persistence:
@@ -78,8 +79,7 @@ class Persistence:
         gone = [key for key, body in self._pending.items() if body is None]
         self._db.execute("begin")
         self._db.executemany("insert or replace into objects values (?, ?, ?, ?, ?, ?)", kept)
-        where = "cluster = ? and grp = ? and resource = ? and namespace = ? and name = ?"
-        self._db.executemany(f"delete from objects where {where}", gone)
+        self._db.executemany(REMOVE, gone)
         versions = [(version, name) for name, version in self._versions.items()]
         self._db.executemany("update clusters set version = ? where name = ?", versions)
         self._db.execute("commit")

@@ -131,7 +131,7 @@ def matches_fields(obj: Manifest, tests: tuple[tuple[tuple[str, ...], str, bool]
 def of_selector(selector: Manifest | None) -> Test:
     """The test of a LabelSelector object; an empty one selects everything, None selects nothing."""
     if selector is None:
-        return lambda held: False
+        return lambda _: False
     wanted = dict(selector.get("matchLabels") or {})
     rules = list(selector.get("matchExpressions") or ())
 

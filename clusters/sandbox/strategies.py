@@ -81,7 +81,7 @@ def _service(obj: Manifest, addresses: Addresses, dry_run: bool) -> None:
                 port["nodePort"] = addresses.port()
 
 
-def _job(obj: Manifest, addresses: Addresses, dry_run: bool) -> None:
+def _job(obj: Manifest, _addresses: Addresses, _dry_run: bool) -> None:
     spec = obj["spec"]
     if spec.get("manualSelector"):
         return
@@ -95,7 +95,7 @@ def _job(obj: Manifest, addresses: Addresses, dry_run: bool) -> None:
         obj["metadata"]["labels"] = dict(labels)
 
 
-def _volume(obj: Manifest, addresses: Addresses, dry_run: bool) -> None:
+def _volume(obj: Manifest, _addresses: Addresses, _dry_run: bool) -> None:
     finalizers = obj["metadata"].setdefault("finalizers", [])
     if "kubernetes.io/pv-protection" not in finalizers:
         finalizers.append("kubernetes.io/pv-protection")
@@ -103,7 +103,7 @@ def _volume(obj: Manifest, addresses: Addresses, dry_run: bool) -> None:
 
 
 def _protected(finalizer: str) -> Callable[[Manifest, Addresses, bool], None]:
-    def protect(obj: Manifest, addresses: Addresses, dry_run: bool) -> None:
+    def protect(obj: Manifest, _addresses: Addresses, _dry_run: bool) -> None:
         finalizers = obj["metadata"].setdefault("finalizers", [])
         if finalizer not in finalizers:
             finalizers.append(finalizer)
@@ -111,7 +111,7 @@ def _protected(finalizer: str) -> Callable[[Manifest, Addresses, bool], None]:
     return protect
 
 
-def _namespace(obj: Manifest, addresses: Addresses, dry_run: bool) -> None:
+def _namespace(obj: Manifest, _addresses: Addresses, _dry_run: bool) -> None:
     labels = obj["metadata"].setdefault("labels", {})
     labels["kubernetes.io/metadata.name"] = obj["metadata"]["name"]
 

@@ -27,7 +27,7 @@ REVIEWS = {
 }
 
 
-def scale_of(served: Served, obj: Manifest) -> Manifest:
+def scale_of(obj: Manifest) -> Manifest:
     """The Scale of an object."""
     metadata = {
         key: obj["metadata"][key]
@@ -55,7 +55,7 @@ def write_scale(
     """PUT or PATCH of `/scale`: `sort` is update, json, merge, strategic or apply. Raises ApiError 404, 409, 422."""
     live = b.get(served, namespace, name)
     shown = to_served(live, served)
-    held = scale_of(served, shown)
+    held = scale_of(shown)
     if sort == "json":
         wanted = patches.json_patch(held, body)
     elif sort == "update":
@@ -70,7 +70,7 @@ def write_scale(
     if given:
         metadata["resourceVersion"] = given
     new = {**shown, "metadata": metadata, "spec": {**(shown.get("spec") or {}), "replicas": replicas}}
-    return scale_of(served, writes.changed(b, served, live, new, options, "scale"))
+    return scale_of(writes.changed(b, served, live, new, options, "scale"))
 
 
 def token(b: Backend, namespace: str, name: str, body: Manifest) -> Manifest:
@@ -112,7 +112,7 @@ def evict(b: Backend, served: Served, namespace: str, name: str, body: Manifest)
 def log(b: Backend, served: Served, namespace: str, name: str) -> bytes:
     """The log of a pod: its annotation `sim/log`, or one line."""
     pod = b.get(served, namespace, name)
-    text = (pod["metadata"].get("annotations") or {}).get("sim/log", f"simulated pod {namespace}/{name}")
+    text: str = (pod["metadata"].get("annotations") or {}).get("sim/log", f"simulated pod {namespace}/{name}")
     return text.encode() + b"\n"
 
 

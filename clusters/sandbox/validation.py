@@ -103,9 +103,9 @@ def required_causes(value: Any, node: Node, path: str) -> list[Cause]:
                 break
             here = f"{path}[{index}]"
             if node.kind == KEYED_LIST:
-                causes += [
-                    required(f"{here}.{key}") for key in _demanded(node) if item.get(key) in (None, "")
-                ]
+                held = item if isinstance(item, dict) else {}
+                missing = [key for key in _demanded(node) if held.get(key) in (None, "")]
+                causes += [required(f"{here}.{key}") for key in missing]
             causes += required_causes(item, node.element, here)
     return causes
 
@@ -119,7 +119,7 @@ def _workload(obj: Manifest) -> list[Cause]:
     spec = obj.get("spec") or {}
     causes = []
     selector = spec.get("selector")
-    labels = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
+    labels: dict[str, str] = ((spec.get("template") or {}).get("metadata") or {}).get("labels") or {}
     if selector is None:
         causes.append(required("spec.selector"))
     elif not (selector.get("matchLabels") or selector.get("matchExpressions")):
@@ -132,7 +132,7 @@ def _workload(obj: Manifest) -> list[Cause]:
 
 
 def _containers(holder: Manifest, path: str) -> list[Cause]:
-    containers = (holder.get("spec") or {}).get("containers")
+    containers: list[Manifest] = (holder.get("spec") or {}).get("containers") or []
     if not containers:
         return [required(f"{path}.containers")]
     causes = []

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import orjson
 
-from clusters.sandbox import conform as shapes
-from clusters.sandbox import deletes, immutables, managers, patches, validation
+from clusters.sandbox import deletes, managers, patches
 from clusters.sandbox.answers import (
     MODIFIED,
     ApiError,
@@ -20,12 +18,10 @@ from clusters.sandbox.answers import (
     required,
 )
 from clusters.sandbox.backend import Backend, Options
-from clusters.sandbox.conform import Findings
 from clusters.sandbox.convert import to_served, to_storage
-from clusters.sandbox.defaults import DEFAULTERS
 from clusters.sandbox.managers import Writer
 from clusters.sandbox.registry import Served
-from clusters.sandbox.schema import definition
+from clusters.sandbox.shaping import check, shaped
 from clusters.sandbox.strategies import (
     CHANGES_ON_UPDATE,
     ON_CREATE,
@@ -39,7 +35,6 @@ from clusters.sandbox.strategies import (
 Manifest = dict[str, Any]
 KEPT_METADATA = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 UNCOMPARED = ("managedFields", "resourceVersion", "generation")
-METADATA = definition("meta.v1.ObjectMeta")
 
 
 def create(b: Backend, served: Served, namespace: str, body: Manifest, options: Options) -> Manifest:
@@ -48,11 +43,9 @@ def create(b: Backend, served: Served, namespace: str, body: Manifest, options: 
     metadata = obj["metadata"]
     if not metadata.get("name") and metadata.get("generateName"):
         metadata["name"] = metadata["generateName"][:58] + random_suffix()
-    obj = _shaped(served, obj, options, "create")
+    obj = shaped(served, obj, options, "create")
     if served.has_status:
-        obj = _shaped(
-            served, {key: value for key, value in obj.items() if key != "status"}, options, "create"
-        )
+        obj = shaped(served, {key: value for key, value in obj.items() if key != "status"}, options, "create")
     writer = _writer(b, served, options, "")
     entries = managers.update(None, obj, served.node, writer)
     return _create(b, served, obj, entries, options)
@@ -70,7 +63,7 @@ def replace(
     """PUT. Raises ApiError 400, 404, 409, 422."""
     live = b.get(served, namespace, name)
     obj = _addressed(served, body, namespace, name)
-    return changed(b, served, live, _shaped(served, obj, options, "update"), options, subresource)
+    return changed(b, served, live, shaped(served, obj, options, "update"), options, subresource)
 
 
 def patch(
@@ -96,7 +89,7 @@ def patch(
     else:
         obj = patches.strategic_patch(shown, body, served.node)
     obj = _addressed(served, obj, namespace, name)
-    return changed(b, served, live, _shaped(served, obj, options, "patch"), options, subresource)
+    return changed(b, served, live, shaped(served, obj, options, "patch"), options, subresource)
 
 
 def apply(
@@ -126,9 +119,9 @@ def apply(
             {key: value for key, value in merged.items() if key != "status"} if served.has_status else merged
         )
         obj["metadata"] = dict(obj["metadata"])
-        return _create(b, served, _shaped(served, obj, options, what), entries, options), True
+        return _create(b, served, shaped(served, obj, options, what), entries, options), True
     metadata = {**merged["metadata"], "managedFields": entries}
-    obj = _shaped(served, {**merged, "metadata": metadata}, options, what)
+    obj = shaped(served, {**merged, "metadata": metadata}, options, what)
     return _finished(b, served, live, obj, options, subresource), False
 
 
@@ -212,78 +205,6 @@ def _writer(b: Backend, served: Served, options: Options, subresource: str) -> W
     return Writer(options.manager, served.api_version, b.now(), subresource, ignored)
 
 
-def _shaped(served: Served, obj: Manifest, options: Options, act: str) -> Manifest:
-    """`obj` as the types like it, with defaults. `act` is create, update, patch, or the words of an apply's error."""
-    found = Findings()
-    applying = act not in ("create", "update", "patch")
-    if served.custom:
-        out = shapes.pruned(obj, served.node, found)
-        metadata = shapes.conform(out["metadata"], METADATA, found, "metadata")
-        out = out if metadata is out["metadata"] else {**out, "metadata": metadata}
-    else:
-        wrong = "" if applying else shapes.wrong_types(obj, served.node)
-        if wrong:
-            raise _undecodable(served, wrong)
-        out = shapes.conform(obj, served.node, found)
-    if found.broken:
-        if applying:
-            kind = act.partition("; ")[2]
-            text = f"failed to convert new object ({act}) to proper version: unable to convert unstructured object to "
-            raise ApiError(500, f"{text}{kind}: {found.broken[0]}", reason="")
-        raise _undecodable(served, found.broken[0])
-    if found.unknown and not applying:
-        _unknown_fields(served, found.unknown, options)
-    defaulter = DEFAULTERS.get((served.group, served.kind))
-    if defaulter is None or served.custom:
-        return dict(out) if out is obj else out
-    own: Manifest = orjson.loads(orjson.dumps(out))
-    if own.get("kind") == "Secret":
-        _take_string_data(own)
-    defaulter(own)
-    return own
-
-
-def _take_string_data(secret: Manifest) -> None:
-    plain = secret.pop("stringData", None)
-    if plain:
-        data = secret.setdefault("data", {})
-        for key, value in plain.items():
-            data[key] = base64.b64encode((value or "").encode()).decode()
-
-
-def _undecodable(served: Served, why: str) -> ApiError:
-    text = f'{served.kind} in version "{served.version}" cannot be handled as a {served.kind}: {why}'
-    return ApiError(400, text)
-
-
-def _unknown_fields(served: Served, unknown: list[str], options: Options) -> None:
-    listed = [f'unknown field "{path}"' for path in unknown]
-    if options.validation == "Strict":
-        raise _undecodable(served, "strict decoding error: " + ", ".join(listed))
-    if options.validation == "Warn":
-        options.warnings.extend(listed)
-
-
-def _check(served: Served, obj: Manifest, old: Manifest | None) -> None:
-    key = (served.group, served.kind)
-    causes = validation.metadata_causes(served, obj["metadata"]) if old is None else []
-    if old is not None and obj["metadata"].get("labels") != old["metadata"].get("labels"):
-        causes += validation.metadata_causes(served, obj["metadata"])
-    if served.custom:
-        raw = served.node.raw or {}
-        causes += shapes.schema_causes(obj, raw, "") if raw else []
-    else:
-        causes += validation.required_causes(obj, served.node, "")
-        validator = validation.VALIDATORS.get(key)
-        if validator is not None and not causes:
-            causes += validator(obj)
-        rule = immutables.RULES.get(key)
-        if rule is not None and old is not None:
-            causes += rule(old, obj)
-    if causes:
-        raise invalid(served.kind, served.group, obj["metadata"]["name"], causes)
-
-
 def _create(b: Backend, served: Served, obj: Manifest, entries: list[Manifest], options: Options) -> Manifest:
     """Store a new object; `obj` and its metadata are this function's own."""
     metadata = dict(obj["metadata"])
@@ -310,7 +231,7 @@ def _create(b: Backend, served: Served, obj: Manifest, entries: list[Manifest], 
     metadata["creationTimestamp"] = b.now()
     if has_generation(served):
         metadata["generation"] = 1
-    _check(served, obj, None)
+    check(served, obj, None)
     allocate = ON_CREATE.get((served.group, served.kind))
     if allocate is not None:
         allocate(obj, b.addresses, options.dry_run)
@@ -384,7 +305,7 @@ def _finished(
     b.admit("UPDATE", served, new)
     if subresource != "status":
         _check_finalizers(served, held, metadata)
-        _check(served, new, shown)
+        check(served, new, shown)
         if "generation" in held and spec_changed(served, shown, new):
             metadata["generation"] = held["generation"] + 1
     if unchanged(shown, new):

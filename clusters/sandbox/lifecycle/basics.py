@@ -8,7 +8,7 @@ from clusters.sandbox import deletes
 from clusters.sandbox.answers import ApiError
 from clusters.sandbox.backend import Options
 from clusters.sandbox.deletes import CRD_CLEANUP
-from clusters.sandbox.lifecycle.driver import Reconcile, Tools
+from clusters.sandbox.lifecycle.tools import Reconcile, Tools
 from clusters.sandbox.writes import create
 
 Manifest = dict[str, Any]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clusters.sandbox.lifecycle import pods
-from clusters.sandbox.lifecycle.driver import Reconcile, Tools
+from clusters.sandbox.lifecycle.tools import Reconcile, Tools
 
 Manifest = dict[str, Any]
 FIRST_RETRY = 1.0

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from clusters.sandbox.lifecycle.basics import NODE
-from clusters.sandbox.lifecycle.driver import Reconcile, Tools
+from clusters.sandbox.lifecycle.tools import Reconcile, Tools
 
 Manifest = dict[str, Any]
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
@@ -20,15 +20,16 @@ def seconds(text: str | None, default: float = 0.0) -> float:
     return float(match.group(1)) * UNITS[match.group(2)] if match else default
 
 
-def annotations(pod: Manifest) -> dict[str, str]:
-    return pod["metadata"].get("annotations") or {}
+def marks_of(pod: Manifest) -> dict[str, str]:
+    found: dict[str, str] = pod["metadata"].get("annotations") or {}
+    return found
 
 
 def pod(tools: Tools, obj: Manifest) -> None:
     """Look at a pod: has it to start, to end, to go?"""
     metadata = obj["metadata"]
     served = tools.kind("v1", "Pod")
-    marks = annotations(obj)
+    marks = marks_of(obj)
     if metadata.get("deletionTimestamp"):
         _once(tools, obj, "gone", seconds(marks.get("sim/gone-after")), lambda now: _vanish(tools, now))
         return
@@ -73,7 +74,7 @@ def _vanish(tools: Tools, obj: Manifest) -> None:
 
 def _start(tools: Tools, obj: Manifest) -> None:
     """The pod is bound to a node and runs (or waits)."""
-    marks = annotations(obj)
+    marks = marks_of(obj)
     metadata = obj["metadata"]
     waiting = marks.get("sim/waiting", "")
     ready = not waiting and marks.get("sim/not-ready") != "true"
@@ -117,7 +118,7 @@ def _start(tools: Tools, obj: Manifest) -> None:
 
 def _ended(tools: Tools, obj: Manifest) -> Manifest:
     """The status of a pod whose containers have ended."""
-    marks = annotations(obj)
+    marks = marks_of(obj)
     code = int(marks.get("sim/exit-code", "0") or 0)
     now = tools.b.now()
     ended = {

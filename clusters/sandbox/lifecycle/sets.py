@@ -6,7 +6,7 @@ from typing import Any
 
 from clusters.sandbox.lifecycle import pods
 from clusters.sandbox.lifecycle.basics import NODE
-from clusters.sandbox.lifecycle.driver import Reconcile, Tools
+from clusters.sandbox.lifecycle.tools import Reconcile, Tools
 from clusters.sandbox.lifecycle.workloads import template_hash
 
 Manifest = dict[str, Any]

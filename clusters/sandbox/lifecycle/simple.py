@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.sandbox.lifecycle.driver import Reconcile, Tools
 from clusters.sandbox.lifecycle.pods import seconds
+from clusters.sandbox.lifecycle.tools import Reconcile, Tools
 
 Manifest = dict[str, Any]
 ADDRESS = "203.0.113.10"
@@ -65,7 +65,7 @@ def volume(tools: Tools, obj: Manifest) -> None:
     if obj["metadata"].get("deletionTimestamp"):
         _drop(tools, "persistentvolumes", obj, "kubernetes.io/pv-protection")
     elif (obj.get("status") or {}).get("phase") == "Pending":
-        _after(tools, obj, "v1", "PersistentVolume", lambda now: {"phase": "Available"})
+        _after(tools, obj, "v1", "PersistentVolume", lambda _: {"phase": "Available"})
 
 
 def _drop(tools: Tools, resource: str, obj: Manifest, finalizer: str) -> None:
@@ -85,7 +85,7 @@ def service(tools: Tools, obj: Manifest) -> None:
         _slice(tools, obj)
     if spec.get("type") == "LoadBalancer" and not _addressed(obj):
         made = {"loadBalancer": {"ingress": [{"ip": ADDRESS, "ipMode": "VIP"}]}}
-        _after(tools, obj, "v1", "Service", lambda now: made)
+        _after(tools, obj, "v1", "Service", lambda _: made)
 
 
 def _addressed(obj: Manifest) -> bool:
@@ -125,7 +125,7 @@ def ingress(tools: Tools, obj: Manifest) -> None:
     """An Ingress gets an address."""
     if not _addressed(obj):
         made = {"loadBalancer": {"ingress": [{"ip": ADDRESS}]}}
-        _after(tools, obj, "networking.k8s.io/v1", "Ingress", lambda now: made)
+        _after(tools, obj, "networking.k8s.io/v1", "Ingress", lambda _: made)
 
 
 def autoscaler(tools: Tools, obj: Manifest) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from clusters.sandbox.lifecycle import pods
-from clusters.sandbox.lifecycle.driver import Reconcile, Tools
+from clusters.sandbox.lifecycle.tools import Reconcile, Tools
 
 Manifest = dict[str, Any]
 HASH = "pod-template-hash"
@@ -101,7 +101,7 @@ def _new_set(tools: Tools, obj: Manifest, name: str, others: list[Manifest]) -> 
 
 
 def _revision(replica_set: Manifest) -> str:
-    return (replica_set["metadata"].get("annotations") or {}).get(REVISION, "0")
+    return str((replica_set["metadata"].get("annotations") or {}).get(REVISION, "0"))
 
 
 def _count(obj: Manifest, field: str) -> int:
