@@ -51,7 +51,7 @@ class Accounts(Door):
     @documented("List accounts", listing=LIST, item=shapes.Account)
     def get(self, request: Request) -> Response:
         administrators_only(request)
-        return Response(LIST.answer(request, User.objects.all()))
+        return Response(LIST.answer(request, User.objects.prefetch_related("groups")))
 
     @documented(
         "Create an account; without a password a random one is shown once",

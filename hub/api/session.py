@@ -20,7 +20,6 @@ from hub.services import accounts, audit, guessing, rights
 from hub.services.documents import InvalidDocument
 from hub.services.guessing import address_of
 
-DEVICE_COOKIE = "hub-device"
 SHORT = 1000
 
 
@@ -69,7 +68,7 @@ class Session(Door):
         user = self._sign_in(request, username[:SHORT].lower(), password[:SHORT])
         response = Response(who(user))
         response.set_cookie(
-            DEVICE_COOKIE,
+            guessing.DEVICE_COOKIE,
             guessing.device_cookie(user.username),
             max_age=int(guessing.DEVICE_AGE.total_seconds()),
             secure=request.is_secure(),
@@ -80,7 +79,7 @@ class Session(Door):
 
     def _sign_in(self, request: Request, username: str, password: str) -> User:
         """One sentence for every failure, the same work for names nobody has (A3, A11)."""
-        address, device = address_of(request), request.COOKIES.get(DEVICE_COOKIE, "")
+        address, device = address_of(request), request.COOKIES.get(guessing.DEVICE_COOKIE, "")
         guessing.check(username, address, device)
         user = authenticate(request._request, username=username, password=password)
         if not isinstance(user, User):

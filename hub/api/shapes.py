@@ -83,7 +83,7 @@ Token = make("Token", "An API token without its value.", **_TOKEN)
 Tokens = make("Tokens", "All of one person.", items=Token(many=True), next=s.CharField(allow_null=True))
 NewToken = make("NewToken", "A token to be made.", name=s.CharField(), days=number(), read_only=flag())
 TokenOnce = make("TokenOnce", "The only answer with the value.", **_TOKEN, value=s.CharField())
-_ACCOUNT = {"email": text(), "is_admin": flag(), "is_staff": flag(), "active": flag()}
+_ACCOUNT = {"email": text(), "is_admin": flag(), "is_staff": flag(), "active": flag(), "groups": texts()}
 _TIMES = {"last_login": moment(), "created_at": moment()}
 Account = make("Account", "A local user.", username=s.CharField(), **_ACCOUNT, **_TIMES)
 NewAccount = make("NewAccount", "A user to be made.", username=s.CharField(), password=secret(), **_ACCOUNT)

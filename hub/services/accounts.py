@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -29,6 +30,7 @@ ACCOUNT = specs.record(
         "is_admin": specs.flag,
         "is_staff": specs.flag,
         "active": specs.flag,
+        "groups": specs.texts,
     },
     required=("username",),
 )
@@ -45,6 +47,7 @@ def document(user: User) -> dict[str, Any]:
         "is_admin": user.is_superuser,
         "is_staff": user.is_staff,
         "active": user.is_active,
+        "groups": sorted(group.name for group in user.groups.all()),
     }
 
 
@@ -73,6 +76,7 @@ def create(actor: Actor, doc: Any) -> tuple[User, str]:
     """A new local user and the password it got: random when none was given, to be shown once (A1)."""
     values = _read(doc)
     password = values.pop("password", "") or secrets.token_urlsafe(18)
+    groups = values.pop("groups", [])
     user = User(**values)
     _checked(user, "username")
     _checked(user, "password", password)
@@ -82,6 +86,7 @@ def create(actor: Actor, doc: Any) -> tuple[User, str]:
             user.save(force_insert=True)
     except IntegrityError:
         raise HubError("name_not_available", "this user name is not available", status=409) from None
+    _set_groups(user, groups)
     _audit(actor, "create", user, after=document(user))
     return user, password
 
@@ -93,18 +98,28 @@ def update(actor: Actor, user: User, doc: Mapping[str, Any]) -> User:
     values = _read({"username": user.username, **doc})
     if values.pop("username") != user.username:
         raise InvalidDocument({"username": ["a user is never renamed"]})
-    password = values.pop("password", "")
+    password, groups = values.pop("password", ""), values.pop("groups", None)
     for column, value in values.items():
         setattr(user, column, value)
     _checked(user, "username")
     _keep_one_administrator(user)
     user.save()
+    if groups is not None:
+        _set_groups(user, groups)
     if password:
         set_password(actor, user, password)
     elif not user.is_active:
         end_tokens(user)
     _audit(actor, "update", user, before=before, after=document(user))
     return user
+
+
+def _set_groups(user: User, names: Sequence[str]) -> None:
+    """Local groups are names that members share; one that nobody used before is made (2.6)."""
+    for name in names:
+        if not 0 < len(name) <= 150:
+            raise InvalidDocument({"groups": ["a name has 1 to 150 characters"]})
+    user.groups.set([Group.objects.get_or_create(name=name)[0] for name in names])
 
 
 def _keep_one_administrator(user: User) -> None:

@@ -28,6 +28,7 @@ LIMITS = {
     LoginFailures.Kind.ADDRESS: 20,
     LoginFailures.Kind.DEVICE: 5,
 }
+DEVICE_COOKIE = "hub-device"
 DEVICE_AGE = timedelta(days=180)
 
 
