@@ -28,6 +28,8 @@ The loop of one pass, as the caller (the hall) writes it:
 - `wanted_keys(plan, progress)`: whose live state must stand in `Observed.live`. An object; None = confirmed absent
   (a GET, or a complete list begun after the last Step); no entry = unknown, which never means gone. Live objects of
   tasks without Baseline need their managedFields (adoption, 4.1). Put the destination Namespace in, too.
+- `wants_discovery(plan, progress)`: read discovery fresh (not from a cache) for the next look; else a batch that waits
+  for a new CRD waits until its 60 s are over.
 - `Wait.code`: approval, hook_decision, window, prune_confirmation, hook, health, deletion, retry, established,
   problem, wave_delay. On `approval` with state missing the caller requests it for `plan_digest(plan)` (the dry run is
   done then); on the first Step other than `dry_run` after an Approval it claims it. On `hook_decision` it stores the
@@ -55,7 +57,14 @@ from clusters.core.plan.deletion import (
 )
 from clusters.core.plan.judge import observe
 from clusters.core.plan.model import Batch, Finding, InvalidTask, NamespaceWish, SyncPlan, Task
-from clusters.core.plan.observed import ApprovalFact, Observed, Problem, WindowBlock, wanted_keys
+from clusters.core.plan.observed import (
+    ApprovalFact,
+    Observed,
+    Problem,
+    WindowBlock,
+    wanted_keys,
+    wants_discovery,
+)
 from clusters.core.plan.options import ResourceOptions, SyncOptions, parse_sync_options, resource_options
 from clusters.core.plan.preview import describe, plan_digest
 from clusters.core.plan.progress import Progress, Result, TaskProgress, hook_successes, results
@@ -118,4 +127,5 @@ __all__ = [
     "source_of",
     "stalled",
     "wanted_keys",
+    "wants_discovery",
 ]

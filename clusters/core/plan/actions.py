@@ -50,7 +50,10 @@ def write_action(situation: Situation, task: Task, *, dry_run: bool = False) -> 
             return Action("create", **common)
         version = str((live.get("metadata") or {}).get("resourceVersion") or "")
         return Action("replace", resource_version=version, **common)
-    return Action("apply", force=live is not None or not held.known_absent or task.hook, **common)
+    # The version seen before tells the gate whether the apply changed anything (3.5 item 1).
+    seen = str((live.get("metadata") or {}).get("resourceVersion") or "") if live is not None else ""
+    force = live is not None or not held.known_absent or task.hook
+    return Action("apply", force=force, resource_version=seen, **common)
 
 
 def needs_delete(situation: Situation, task: Task) -> bool:

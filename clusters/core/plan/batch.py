@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from itertools import groupby
 
 from clusters.core.plan.actions import (
@@ -12,13 +13,15 @@ from clusters.core.plan.actions import (
     strip_action,
     write_action,
 )
-from clusters.core.plan.judge import ESTABLISHED_WITHIN, unconfirmed
+from clusters.core.plan.judge import unconfirmed
 from clusters.core.plan.model import Batch, Task
 from clusters.core.plan.observed import Situation
 from clusters.core.plan.order import CRD
 from clusters.core.plan.settle import terminating, uid_of
 from clusters.core.plan.steps import Action, Failed, Step, Verdict, Wait
 from clusters.core.plan.waits import wait_for_confirmation, wait_for_deletion, wait_for_retry
+
+DISCOVERY_PAUSE_S = 0.25
 
 
 def run_batch(situation: Situation, batch: Batch) -> Verdict | None:
@@ -113,9 +116,10 @@ def _asked(situation: Situation, action: Action) -> bool:
 
 def _wait_established(situation: Situation, batch: Batch, crds: Sequence[Task]) -> Wait:
     names = ", ".join(task.key.name for task in crds)
-    begun = min(situation.of(task).begun or 0.0 for task in crds)
     text = f"waiting until {names} is established and served"
-    return Wait(text, situation.due(begun, ESTABLISHED_WITHIN), "established", batch.wave, batch.phase)
+    # Discovery sends no event: it is read again a little later.
+    until = situation.now + timedelta(seconds=DISCOVERY_PAUSE_S)
+    return Wait(text, until, "established", batch.wave, batch.phase)
 
 
 def _adopt(batch: Batch, situation: Situation, tasks: Sequence[Task]) -> Step | None:

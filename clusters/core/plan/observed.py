@@ -181,6 +181,11 @@ class Situation:
         return SETTLE_CUSTOM if speaks or has_status else 0.0
 
 
+def wants_discovery(plan: SyncPlan, progress: Progress) -> bool:
+    """Whether `Observed.discovery` must be read anew for this look: a CRD was written and its kind is awaited."""
+    return any(not held.established for held in progress.tasks.values()) and bool(plan.tasks)
+
+
 def wanted_keys(plan: SyncPlan, progress: Progress) -> frozenset[ResourceKey]:
     """The keys whose live state the next decisions need: unfinished tasks of the batches that are under way, and
     hook objects still to be cleaned. The caller looks these up (by GET where no cache speaks) and fills `live`."""
