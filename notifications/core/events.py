@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from notifications.core.gotimes import parse_rfc3339
-from notifications.core.routing import SEVERITIES
 from notifications.errors import NotificationError
 
+SEVERITIES = ("info", "success", "warning", "error", "critical")
 MAX_EVENT = 256 * 1024
 MAX_CHANGES = 200
 _MAX_DEPTH = 40

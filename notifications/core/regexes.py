@@ -40,6 +40,14 @@ def matches(text: str, subject: str) -> bool:
     return pattern(text).search(bounded(text, subject)) is not None
 
 
+def work(text: str, subject: str) -> int:
+    """Program times text, in units of a thousand: what a search may cost. 0 for a pattern that cannot be compiled."""
+    try:
+        return int(pattern(text).programsize) * min(len(subject), MAX_SUBJECT) // 1000
+    except ValueError:
+        return 0
+
+
 def bounded(text: str, subject: str) -> str:
     """The part of `subject` that may be searched with the pattern `text`."""
     subject = subject[:MAX_SUBJECT]

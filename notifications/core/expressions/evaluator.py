@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from notifications.core import regexes
 from notifications.core.expressions import nodes, operators
 from notifications.core.expressions.functions import FUNCTIONS, MAX_LIST
 from notifications.core.expressions.nodes import Node, Place
@@ -154,6 +155,9 @@ class Evaluation:
         operator = step.operator.removeprefix("not ")
         hint = _HINTS["nil"] if left is None or right is None else _HINTS["in"] if operator == "in" else ""
 
+        if operator == "matches" and isinstance(left, str) and isinstance(right, str):
+            self.spend(regexes.work(right, left))
+
         def act() -> bool:
             if operator in ("==", "!="):
                 return operators.equal(left, right, self.spend) is (operator == "==")
@@ -176,8 +180,10 @@ class Evaluation:
     def applied(self, function: Func, place: Place, args: list[Any]) -> Any:
         if not function.fits(len(args)):
             raise self.fail(place, f"{function.name} takes {function.wants()}, not {len(args)}")
-        self.spend(sum(len(arg) for arg in args if isinstance(arg, list | dict)))
-        return self.guarded(place, lambda: function.call(*args), f"{function.name} ")
+        self.spend(sum(map(_weight, args)))
+        made = self.guarded(place, lambda: function.call(*args), f"{function.name} ")
+        self.spend(_weight(made))
+        return made
 
     def predicate(self, node: nodes.Predicate) -> Any:
         items = self.value(node.items)
@@ -256,6 +262,13 @@ class Evaluation:
     def sliced(self, value: Any, step: nodes.Slice) -> Any:
         low, high = (None if node is None else self.value(node) for node in (step.low, step.high))
         return self.guarded(step.place, lambda: operators.cut(value, low, high))
+
+
+def _weight(value: object) -> int:
+    """Steps for looking at a value as a whole: each item of a list or map, and every 64 characters of a text."""
+    if isinstance(value, str):
+        return len(value) // 64
+    return len(value) if isinstance(value, list | dict) else 0
 
 
 _VISITORS: dict[type, Callable[[Evaluation, Any], Any]] = {

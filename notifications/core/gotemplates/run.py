@@ -7,6 +7,7 @@ from typing import Any
 
 from notifications.core import marks
 from notifications.core.gotemplates import nodes
+from notifications.core.gotemplates.costs import SHALLOW, cost
 from notifications.core.gotemplates.functions import FUNCTIONS
 from notifications.core.gotemplates.functions.printing import text_of
 from notifications.core.gotemplates.functions.registry import parameters, read
@@ -117,6 +118,7 @@ class Run(Sheet):
         if isinstance(value, list):
             return list(enumerate(value))
         if isinstance(value, dict):
+            self.spend(place, len(value) // 16)
             return [(key, value[key]) for key in sorted(value, key=marks.raw)]
         if isinstance(value, int) and not isinstance(value, bool):
             self.spend(place, min(max(value, 0), MAX_STEPS + 1))
@@ -249,11 +251,14 @@ class Run(Sheet):
         kinds, least, repeats = parameters(row.kinds)
         if len(args) < least or (len(args) > len(kinds) and not repeats):
             raise error(function.place, f"{row.name} cannot be given {len(args)} values", code="value")
-        self.spend(function.place, sum(len(arg) for arg in args if isinstance(arg, list | dict)))
         if row.name not in _MAY_SEE_SECRETS:
-            args = [marks.hide(arg) for arg in args]
+            # Lists and maps never hold one: what made them could not see it.
+            args = [marks.hide(arg) if isinstance(arg, str) else arg for arg in args]
         if row.marks != "keep":
-            args = [marks.raw(arg) for arg in args]
+            args = [
+                marks.raw(arg) if isinstance(arg, str) or row.name not in SHALLOW else arg for arg in args
+            ]
+        self.spend(function.place, cost(row.name, args))
 
         def act() -> Any:
             given = [
@@ -264,6 +269,7 @@ class Run(Sheet):
             return row.call(self, *given) if row.surrounded else row.call(*given)
 
         made = self.guarded(function.place, row.name, act)
+        self.spend(function.place, cost(row.name, [made]))
         return marks.enter(made, self.marking) if row.marks == "data" else made
 
     def called(self, function: nodes.Function, args: list[Any]) -> Any:
@@ -276,6 +282,7 @@ class Run(Sheet):
         """Functions of the namespaces look at plain data; what they make of it is data again."""
         if not func.fits(len(args)):
             raise error(place, f"{func.name} takes {func.wants()}, not {len(args)}", code="value")
+        self.spend(place, cost(func.name, args))
         given = [marks.raw(marks.hide("" if arg is NOTHING else arg)) for arg in args]
         made = self.guarded(place, func.name, lambda: func.call(*given))
         return _marked(made, self.marking)

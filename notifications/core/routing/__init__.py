@@ -24,7 +24,6 @@ from notifications.core.routing.routes import (
 from notifications.core.routing.selectors import Selector, parse_selector
 from notifications.core.routing.subscriptions import (
     EVENT_PREFIX,
-    SEVERITIES,
     Defaults,
     GlobalSubscription,
     NativeSubscription,
@@ -33,7 +32,6 @@ from notifications.core.routing.subscriptions import (
 
 __all__ = [
     "EVENT_PREFIX",
-    "SEVERITIES",
     "Defaults",
     "GlobalSubscription",
     "NativeSubscription",

@@ -8,9 +8,9 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from notifications.core.events import SEVERITIES
 from notifications.core.routing.subscriptions import (
     EVENT_PREFIX,
-    SEVERITIES,
     Defaults,
     GlobalSubscription,
     NativeSubscription,

@@ -17,7 +17,6 @@ from notifications.errors import ConfigError
 PREFIX = "notifications.argoproj.io/"
 LEGACY = "recipients.argocd-notifications.argoproj.io"
 EVENT_PREFIX = "event:"
-SEVERITIES = ("info", "success", "warning", "error", "critical")
 _MOST = 500
 
 

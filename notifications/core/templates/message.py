@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from notifications.core.events import SEVERITIES
+
 MAX_TITLE = 150
 MAX_BODY = 12_000
 MAX_FIELDS = 20
 MAX_FIELD = 2_000
 MAX_ACTIONS = 5
-SEVERITIES = ("info", "success", "warning", "error", "critical")
 POLICIES = ("Post", "PostAndUpdate", "Update")
 COMMANDS = ("approve", "reject", "withdraw", "request-rollback", "retry-sync", "silence")
 SEVERITY_MARKS = {"info": "ℹ️", "success": "✅", "warning": "⚠️", "error": "❌", "critical": "🚨"}

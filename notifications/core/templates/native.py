@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from notifications.core import marks
+from notifications.core.events import SEVERITIES
 from notifications.core.links import safe_link
 from notifications.core.templates.fallback import thread_of
 from notifications.core.templates.message import (
@@ -17,7 +18,6 @@ from notifications.core.templates.message import (
     MAX_FIELDS,
     MAX_TITLE,
     POLICIES,
-    SEVERITIES,
     Action,
     Message,
     MessageField,

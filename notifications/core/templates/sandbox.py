@@ -64,6 +64,8 @@ _FORBIDDEN = (
     nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends, nodes.Block, nodes.Macro, nodes.CallBlock,
     nodes.Assign, nodes.AssignBlock, nodes.FilterBlock, nodes.With, nodes.ScopedEvalContextModifier, nodes.EvalContextModifier,
 )  # fmt: skip
+# A loop body with many of these makes each of its turns count for more.
+_WORK = (nodes.Filter, nodes.BinExpr, nodes.Compare, nodes.Test)
 _TURNS = "_turns"
 _JOINED = "_joined"
 
@@ -125,11 +127,11 @@ def _range(*bounds: int) -> range:
 
 
 @pass_context
-def _turns(context: Context, value: Any) -> list[Any]:
+def _turns(context: Context, value: Any, weight: int = 1) -> list[Any]:
     budget = context["_budget"]
     items = []
     for item in _items(value):
-        budget.turns += 1
+        budget.turns += weight
         if budget.turns > MAX_TURNS:
             raise SecurityError(f"more than {MAX_TURNS} loop turns")
         items.append(item)
@@ -206,7 +208,8 @@ def compile_leaf(environment: Sandbox, where: str, source: str) -> Any:
             concat_items = nodes.List(concat.nodes, lineno=concat.lineno)
             _become(concat, nodes.Filter(concat_items, _JOINED, [], [], None, None, lineno=concat.lineno))
         for loop in tree.find_all(nodes.For):
-            loop.iter = nodes.Filter(loop.iter, _TURNS, [], [], None, None, lineno=loop.lineno)
+            weight = nodes.Const(1 + sum(1 for _ in loop.find_all(_WORK)) // 4)
+            loop.iter = nodes.Filter(loop.iter, _TURNS, [weight], [], None, None, lineno=loop.lineno)
         return environment.from_string(tree)
     except TemplateSyntaxError as problem:
         raise TemplateError("syntax", f"{where}: {problem.message}", line=problem.lineno, column=1) from None

@@ -101,6 +101,14 @@ def test_a_lookup_in_a_shared_value_cannot_grow_a_text_without_bound() -> None:
 
 
 @pytest.mark.parametrize(
+    "body", ["toJSON(m) == ''", "upper(t) == ''", "m == m", "# in l", "t matches '(?:a?){50}b'"]
+)
+def test_work_on_big_values_is_bounded_too(body: str) -> None:
+    scope = {"l": list(range(1500)), "m": {f"k{n}": n for n in range(3000)}, "t": "a" * 4000}
+    assert "stopped after" in error(f"count(l, {body})", **scope)
+
+
+@pytest.mark.parametrize(
     ("text", "limit"),
     [
         ("(" * 41 + "1" + ")" * 41, "nested more than 40 deep"),

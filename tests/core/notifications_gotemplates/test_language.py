@@ -107,6 +107,23 @@ def test_a_secret_in_any_other_function_is_hidden_for_good() -> None:
     assert marks.fill(rendered.text, {"t": "s3cret"}) == "k=s3cret Kioq true"
 
 
+@pytest.mark.parametrize(
+    "call",
+    ["upper $.t", "toString $.m", "len $.m", "has 5000 $.l", "uniq $.l", "merge $.m $.m", "keys $.m", "get $.m `k1`", "sortAlpha $.l",
+     "regexMatch `(?:a?){40}b` $.s", "wrap 5 $.t", "eq $.t $.s", "call $.sync.GetInfoItem $.m `x`"],
+)  # fmt: skip
+def test_work_on_big_values_is_bounded_too(call: str) -> None:
+    big = {
+        "m": {f"k{n}": {"a": "x" * 20} for n in range(4000)},
+        "t": "a" * 200_000,
+        "l": list(range(4000)),
+        "s": "ab" * 2000,
+    }
+    with pytest.raises(TemplateError) as caught:
+        made("{{ range 10000 }}{{ $x := " + call + " }}{{ end }}", **big)
+    assert caught.value.code == "steps"
+
+
 PIECES = st.sampled_from(
     ["{{", "}}", "{{- ", " -}}", "{{ end }}", "{{ else }}", "{{ if .app }}", "{{ range .app.list }}", "{{ with $x := .app.n }}",
      "{{ $x }}", "{{ define \"a\" }}", "{{ template \"a\" . }}", "{{ break }}", ".app", ".x", "$", "$x", ":=", "=", "|", "(", ")", "1",

@@ -94,6 +94,7 @@ def test_what_the_sandbox_does_not_have_is_refused(leaf: str) -> None:
      "{{ event.long ~ event.long }}", "{{ event.long|replace('y', event.long) }}", "{{ [event.long, event.long]|join }}",
      "{% for a in event.many %}{% for b in event.many %}{% endfor %}{% endfor %}", "{% for a in range(1001) %}{% endfor %}",
      "{% for a in event.many %}{{ event.long }}{% endfor %}", "{% for a in 5 %}{% endfor %}", "{{ 1 / 0 }}", "{{ [event.long, event.long] }}",
+     "{% for a in event.many %}{% for b in event.many[:50] %}{% if " + "event.long|upper == a or " * 20 + "true %}{% endif %}{% endfor %}{% endfor %}",
      "{{ [event.long, event.long]|tojson }}", "{{ [1] + [2] }}"],
 )  # fmt: skip
 def test_nothing_grows_or_runs_without_bound(leaf: str) -> None:

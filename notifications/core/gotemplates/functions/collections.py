@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from notifications.core.gotemplates.functions.printing import to_text
 from notifications.core.gotemplates.functions.registry import MAX_ITEMS, Row
 from notifications.core.gotimes import Duration, Time
 from notifications.core.govalues import NOTHING, Func, Struct, is_number, kind_of, truth
@@ -143,13 +144,8 @@ def _alike(left: Any, right: Any) -> bool:
 
 
 def _uniq(items: list[Any]) -> list[Any]:
-    if len(items) > 1000:
-        raise ValueError("looks at no more than 1,000 items")
-    kept: list[Any] = []
-    for item in items:
-        if not _has(item, kept):
-            kept.append(item)
-    return kept
+    kept = {f"{type(item).__name__}/{to_text(item)}": item for item in reversed(items)}
+    return list(kept.values())[::-1]
 
 
 def _concat(*lists: list[Any]) -> list[Any]:
