@@ -62,9 +62,12 @@ class LogFilter(logging.Filter):
             record.msg, record.args = redact(record.getMessage()), None
         elif isinstance(record.msg, dict):
             record.msg = {k: redact(v) if isinstance(v, str) else v for k, v in record.msg.items()}
-        if record.exc_info and not record.exc_text:
-            record.exc_text = logging.Formatter().formatException(record.exc_info)
-            record.exc_info = None
-        if record.exc_text:
-            record.exc_text = redact(record.exc_text)
+        if record.exc_info:
+            # Formatters drop what is not in the message, and would print it unredacted where they do not.
+            text = redact(logging.Formatter().formatException(record.exc_info))
+            if isinstance(record.msg, dict):
+                record.msg["exception"] = text
+            else:
+                record.msg = f"{record.msg}\n{text}"
+            record.exc_info = record.exc_text = None
         return True

@@ -7,6 +7,7 @@ Two modes, the same code: *embedded* (no variables: SQLite, threads, in-process 
 from __future__ import annotations
 
 import hashlib
+import os
 import secrets
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import Any
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 from environs import FileAwareEnv
+
+from hub.core.sources import SourceLimits
 
 env = FileAwareEnv()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -199,7 +202,9 @@ SPECTACULAR_SETTINGS = {
 }
 
 # Celery: a message is a hint that carries ids; the rows are the queue (house.md 4.1).
-CELERY_BROKER_URL = env.str("REDIS_URL", "") or "memory://"
+CELERY_BROKER_URL = env.str("REDIS_URL", "") or "memory://localhost/"
+if EMBEDDED:
+    STATIC_ROOT.mkdir(parents=True, exist_ok=True)
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
@@ -216,6 +221,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 # Limits and manners of the hub itself.
 HUB_PRIVATE_NETWORKS: list[str] = env.list("HUB_PRIVATE_NETWORKS", [])
 HUB_ALLOW_LOOPBACK = HUB_DEMO or TESTING
+HUB_SOURCE_LIMITS = SourceLimits.read(os.environ)
 HUB_POLL_SECONDS = env.int("HUB_POLL_SECONDS", 60)
 HUB_MULTI_TENANT = env.bool("HUB_MULTI_TENANT", False)
 HUB_SENSITIVE_ANNOTATIONS: list[str] = env.list("HUB_SENSITIVE_ANNOTATIONS", [])

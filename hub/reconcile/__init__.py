@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import uuid
 
-from hub.reconcile import automation, concluding, deleting, judging, looking, operating, sourcing
 from hub.models import Application, SyncOperation
+from hub.reconcile import automation, concluding, deleting, judging, looking, operating, sourcing
 from hub.reconcile.frame import Catalogue, Frame, PassResult
 from hub.services import leases
 

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from clusters.core.diff import Baseline, IgnoreRules, ObjectRules, baseline_of, body_to_send, rules_from_spec
-from clusters.core.manifests import Manifest, key_of
+from clusters.core.diff import (
+    Baseline,
+    IgnoreRules,
+    ObjectRules,
+    baseline_of,
+    body_to_send,
+    join_rules,
+    rules_from_spec,
+)
+from clusters.core.manifests import Manifest, ResourceKey, key_of
 from clusters.core.plan.steps import Outcome
 from clusters.services import jq_places
 from hub.models import ResourceStatus
+from hub.reconcile import autoscalers
 from hub.reconcile.frame import Frame
 from hub.reconcile.work import Work
 
@@ -24,8 +33,7 @@ def rules_of(frame: Frame, manifest: Manifest) -> ObjectRules:
             ),
             jq_places,
         )
-    found: ObjectRules = held.for_object(key_of(manifest))
-    return found
+    return join_rules(held.for_object(key_of(manifest)), autoscalers.rules_for(frame, manifest))
 
 
 def of_row(row: ResourceStatus | None) -> Baseline | None:
@@ -69,8 +77,33 @@ def keep(frame: Frame, work: Work, outcome: Outcome) -> None:
     )
 
 
-def body(frame: Frame, respect: bool, manifest: Manifest, live: Manifest | None) -> Manifest:
+def unwritten(frame: Frame, work: Work, manifest: Manifest) -> ObjectRules:
+    """Rules whose paths are not ours to write: the autoscaler's, with RespectIgnoreDifferences all (4.4)."""
+    if work.plan is not None and work.plan.options.respect_ignore_differences:
+        return rules_of(frame, manifest)
+    return autoscalers.rules_for(frame, manifest)
+
+
+def partly_written(frame: Frame, work: Work) -> set[ResourceKey]:
+    """What is still to be written and has paths that are not: who owns those must be known before (4.4)."""
+    if work.plan is None or work.progress is None or work.desired is None:
+        return set()
+    wanted = work.desired.by_key
+    tasks = [task for batch in work.plan.batches for task in batch.tasks]
+    return {
+        task.key
+        for task in tasks
+        if task.key in wanted and not task.hook and work.progress.of(task).state == "pending"
+        if (rules := unwritten(frame, work, wanted[task.key])).paths or rules.managers
+    }
+
+
+def body(frame: Frame, work: Work, manifest: Manifest, live: Manifest | None) -> Manifest:
     """What is sent for a manifest: as Git has it, without the paths that are not ours to write."""
-    if not respect or live is None:
+    rules = unwritten(frame, work, manifest)
+    if live is None or not (rules.paths or rules.managers) or work.plan is None:
         return manifest
-    return body_to_send(manifest, live, rules_of(frame, manifest)).manifest
+    key = key_of(manifest)
+    tasks = (task for batch in work.plan.batches for task in batch.tasks)
+    put = any(task.action == "replace" for task in tasks if task.key == key)
+    return body_to_send(manifest, live, rules, replace=put).manifest

@@ -14,6 +14,7 @@ from hub.core import schedule
 from hub.core.events import happened
 from hub.models import Application, ResourceStatus, SyncOperation
 from hub.models.operation import UNFINISHED
+from hub.reconcile import autoscalers
 from hub.reconcile import work as works
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
@@ -81,7 +82,7 @@ def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work:
         _save_application(frame, again)
     leases.keeper.drop(frame.lease)
     frame.result.phase, frame.result.app = app.operation_phase, app
-    frame.result.kinds = frozenset(key[:2] for key in frame.rows)
+    frame.result.kinds = frozenset(key[:2] for key in frame.rows) | autoscalers.kinds_of(frame)
 
 
 def _describe(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work: Work | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from clusters.core.diff import (
@@ -23,7 +23,7 @@ from clusters.core.health import Health, Part, aggregate
 from clusters.core.hooks import classify, finished_job, is_run_once
 from clusters.core.manifests import Manifest, ResourceKey, managed_by, owner_of
 from clusters.services import assess_health
-from hub.reconcile import baselines, fencing
+from hub.reconcile import autoscalers, baselines, fencing
 from hub.reconcile.frame import Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
@@ -151,6 +151,8 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
         deleting=bool(live and live["metadata"].get("deletionTimestamp")),
     )
     verdict = resource_status(facts)
+    if live is not None and verdict.status != "Unknown" and (note := autoscalers.reason(frame, target)):
+        verdict = replace(verdict, message=f"{verdict.message}; {note}" if verdict.message else note)
     picture.verdicts[key] = verdict
     if verdict.status == "OutOfSync" and verdict.automation_acts:
         picture.changed.add(key)

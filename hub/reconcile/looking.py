@@ -10,6 +10,7 @@ from clusters.core.manifests import Manifest, ResourceKey
 from clusters.core.plan.steps import Action, Outcome, Step
 from clusters.errors import ClusterError
 from clusters.services import carry_out, discovery, live_state
+from hub.reconcile import autoscalers
 from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
@@ -67,6 +68,7 @@ def look(frame: Frame, desired: Desired, work: Work | None) -> Seen:
     with frame.stage("look"):
         _read(frame, seen, kinds, keys, owner=frame.app.name)
         _read_managed_fields(frame, seen, desired)
+        seen.incomplete.update(autoscalers.find(frame, desired.by_key.values(), seen.discovery))
     return seen
 
 
@@ -108,15 +110,15 @@ def _read(frame: Frame, seen: Seen, kinds: set[Kind], keys: set[ResourceKey], ow
     seen.watched = bool(kinds) and kinds <= set(state.watched)
 
 
+def read_whole(frame: Frame, seen: Seen, keys: Iterable[ResourceKey]) -> None:
+    """Read those of these live objects again that came without managedFields."""
+    bare = [key for key in keys if (live := seen.live.get(key)) and "managedFields" not in live["metadata"]]
+    if bare and seen.problem is None:
+        group = tuple(Action("get", key) for key in bare)
+        seen.absorb(carry_out(frame.connection, Step("adopt", "read who owns what", (group,), False)))
+
+
 def _read_managed_fields(frame: Frame, seen: Seen, desired: Desired) -> None:
     """Targets that exist and were never applied by us are read whole: adoption needs their managedFields (4.1)."""
-    foreign = [
-        key
-        for key in desired.keys
-        if (live := seen.live.get(key)) is not None
-        and "managedFields" not in live["metadata"]
-        and (key not in frame.rows or not frame.rows[key].baseline)
-    ]
-    if foreign:
-        group = tuple(Action("get", key) for key in foreign)
-        seen.absorb(carry_out(frame.connection, Step("adopt", "read who owns what", (group,), False)))
+    foreign = [key for key in desired.keys if key not in frame.rows or not frame.rows[key].baseline]
+    read_whole(frame, seen, foreign)

@@ -78,6 +78,7 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
         _begin(frame, work, seen, picture)
     assert work.plan is not None
     looking.look_for(frame, seen, work.wanted())
+    looking.read_whole(frame, seen, baselines.partly_written(frame, work))
     while True:
         frame.lease.check()
         now = timezone.now()
@@ -230,7 +231,6 @@ def _confirmed_prunes(operation: SyncOperation) -> dict[ResourceKey, str]:
 def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
     desired, operation = work.desired, work.operation
     assert desired is not None
-    respect = work.plan.options.respect_ignore_differences if work.plan else False
     return Observed(
         desired=desired.by_source,
         live=seen.live,
@@ -243,7 +243,7 @@ def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
         confirmed=frozenset(),
         confirmed_all=any(entry.get("digest") == "prune" for entry in operation.confirmed),
         terminate=operation.terminate_requested,
-        prepare=lambda manifest, live: baselines.body(frame, respect, manifest, live),
+        prepare=lambda manifest, live: baselines.body(frame, work, manifest, live),
     )
 
 

@@ -90,7 +90,7 @@ def _render_at(frame: Frame, revisions: list[str]) -> tuple[str, list[str]]:
                 frame.app.name, frame.app.destination_namespace, frame.app.project.name
             ),
             cluster=render.ClusterFacts(frame.app.cluster.version),
-            options=render.RenderOptions(frame.mask_key),
+            options=render.RenderOptions(frame.mask_key, settings.HUB_SOURCE_LIMITS),
         )
         sets.append(rendered.manifests)
         shas.append(sha)

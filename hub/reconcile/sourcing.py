@@ -236,7 +236,7 @@ def _check_reachable(frame: Frame, state: SourceState) -> None:
     if state.error_code:
         raise SourceError(state.error_code, state.error_message)
     if not state.wanted and repository.refs:
-        _resolve(state)
+        _resolve(state, str(frame.app.sources[state.index].get("tagPrefix") or ""))
     if repository.error_code:
         raise SourceError(repository.error_code, repository.error_message, permanent=False)
     if not state.wanted:
@@ -246,13 +246,14 @@ def _check_reachable(frame: Frame, state: SourceState) -> None:
         )
 
 
-def _resolve(state: SourceState) -> None:
+def _resolve(state: SourceState, tag_prefix: str) -> None:
     """A new source of a Repository that was listed already: no request is needed to know its commit."""
     assert state.repository is not None
     found = source.obtain(
         state.repository.access(),
-        [source.Wanted(state.target_revision)],
+        [source.Wanted(state.target_revision, tag_prefix)],
         root=settings.HUB_MIRROR_DIR,
+        source_limits=settings.HUB_SOURCE_LIMITS,
         table=RefTable.from_json(state.repository.refs),
     )
     state.wanted = found.resolutions[0].sha
@@ -266,7 +267,12 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) ->
     ref = state.ref_name if state.ref_name.startswith("refs/") else ""
     resolution = Resolution(state.wanted, name=state.ref_name, kind="ref" if ref else "commit", ref=ref)
     try:
-        mirror = source.ensure(state.repository.access(), [resolution], root=settings.HUB_MIRROR_DIR)
+        mirror = source.ensure(
+            state.repository.access(),
+            [resolution],
+            root=settings.HUB_MIRROR_DIR,
+            source_limits=settings.HUB_SOURCE_LIMITS,
+        )
     except (source.RefMoved, source.MirrorCorrupt) as error:
         frame.result.poll.append(state.repository.id)
         raise SourceError(
@@ -277,7 +283,7 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) ->
         entry,
         application=render.ApplicationFacts(app.name, app.destination_namespace, app.project.name),
         cluster=render.ClusterFacts(app.cluster.version),
-        options=render.RenderOptions(frame.mask_key),
+        options=render.RenderOptions(frame.mask_key, settings.HUB_SOURCE_LIMITS),
     )
     state.manifest_digest = keep(rendered.manifests)
     state.revision, state.parameters = state.wanted, parameters

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
@@ -18,8 +18,10 @@ from django.utils import timezone
 
 from hub import source
 from hub.core import schedule
-from hub.core.sources import RefTable, RepositoryAccess
+from hub.core.sources import RefTable, Resolution, parse_url
+from hub.core.sources.backoff import wait_after
 from hub.core.sources.inputs import InputSet
+from hub.core.sources.trees import Tree
 from hub.errors import SourceError
 from hub.models import Repository, SourceState
 from hub.render import affected
@@ -65,14 +67,24 @@ def _list_and_resolve(repository: Repository, states: list[SourceState]) -> tupl
     for state in states:
         by_target[_target(state)].append(state)
     extra = [target for target, _ in by_target if target.startswith("refs/")]
-    table = source.poll(access, extra_refs=extra)
+    table = source.poll(access, extra_refs=extra, source_limits=settings.HUB_SOURCE_LIMITS)
     unread = any(not state.wanted or state.error_code for state in states)
     if table.digest == repository.refs_digest and not unread:
         return table, []
+    found = source.obtain_each(
+        access,
+        [source.Wanted(*target) for target in by_target],
+        root=settings.HUB_MIRROR_DIR,
+        table=table,
+        source_limits=settings.HUB_SOURCE_LIMITS,
+    )
     asked: list[uuid.UUID] = []
-    for (target, prefix), tracked in by_target.items():
-        asked += _follow(access, table, source.Wanted(target, prefix), tracked)
-    return table, asked
+    for outcome, tracked in zip(found.outcomes, by_target.values(), strict=True):
+        if isinstance(outcome, SourceError):
+            asked += _unresolved(tracked, outcome)
+        else:
+            asked += _follow(found.mirror.tree(outcome.sha), outcome, tracked)
+    return found.table, asked
 
 
 def _target(state: SourceState) -> Target:
@@ -81,18 +93,8 @@ def _target(state: SourceState) -> Target:
     return state.target_revision, str(entry.get("tagPrefix") or "")
 
 
-def _follow(
-    access: RepositoryAccess, table: RefTable, wanted: source.Wanted, states: list[SourceState]
-) -> list[uuid.UUID]:
+def _follow(tree: Tree, resolution: Resolution, states: list[SourceState]) -> list[uuid.UUID]:
     """Bring every source that tracks this target to the commit it now means."""
-    try:
-        found = source.obtain(access, [wanted], root=settings.HUB_MIRROR_DIR, table=table)
-        resolution = found.resolutions[0]
-        tree = found.mirror.tree(resolution.sha)
-    except SourceError as error:
-        if not error.permanent:
-            raise
-        return _unresolved(states, error)
     still, moved = [], []
     for state in states:
         if state.wanted == resolution.sha and not state.error_code:
@@ -159,13 +161,13 @@ def _failed(repository: Repository, error: SourceError, asked_at: object) -> lis
     now = timezone.now()
     news = repository.error_code != error.code
     failures = repository.failures + 1
-    following = error.retry_at or schedule.next_poll(
-        now,
-        str(repository.id),
-        interval_s=settings.HUB_POLL_SECONDS,
-        webhook_at=None,
-        failures=failures,
+    wait = wait_after(error, failures, schedule.jitter(str(repository.id)))
+    regular = schedule.next_poll(
+        now, str(repository.id), interval_s=settings.HUB_POLL_SECONDS, webhook_at=None, failures=failures
     )
+    following = error.retry_at or (now + wait if wait else regular)
+    if error.code == "RateLimited":
+        _together(repository, following)
     _finish(
         repository,
         asked_at,
@@ -177,6 +179,19 @@ def _failed(repository: Repository, error: SourceError, asked_at: object) -> lis
         error_message=error.message[:500],
     )
     return looks.ask(_applications(repository), level=2) if news else []
+
+
+def _together(repository: Repository, until: datetime) -> None:
+    """All Repositories of this host and credential wait: one request in all that time (sources.md 2.6, S19)."""
+    access = repository.access()
+    host, digest = parse_url(access.url, allow_file=True).host, access.credential_digest
+    for other in (
+        Repository.objects.exclude(id=repository.id).filter(url__contains=host).select_related("project")
+    ):
+        reach = other.access()
+        same_host = parse_url(reach.url, allow_file=True, allow_http=True).host == host
+        if same_host and reach.credential_digest == digest:
+            Repository.objects.filter(id=other.id).update(next_poll_at=until)
 
 
 def _finish(repository: Repository, asked_at: object, following: object, **changes: object) -> None:

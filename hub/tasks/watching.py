@@ -18,20 +18,24 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from clusters.core.diff import scale_targets
+from clusters.core.diff.autoscaling import SCALERS
 from clusters.core.health import assess
 from clusters.core.manifests import TRACKING_ANNOTATION, Manifest, ResourceKey, parse_tracking_id
 from clusters.models import Cluster
-from clusters.services import set_listener, unwatch_cluster, watch_cluster
+from clusters.services import set_listener, unwatch_cluster, watch_cluster, watched
 from hub.models import Application, ResourceStatus, Shard, WorkerProcess
 from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import connection_of
 from hub.services.events import hub_id
+from hub.services.health_rules import speaks_of
 from hub.services.leases import process_name
 from hub.tasks.runtime import Runtime
 
 LEASE = timedelta(seconds=30)
 ALIVE = timedelta(seconds=30)
 Kind = tuple[str, str]
+_SCALERS = frozenset(SCALERS)
 _BOOKKEEPING = ("resourceVersion", "generation", "managedFields")
 
 
@@ -43,6 +47,8 @@ class Watching:
         self._lock = threading.Lock()
         self._shards: set[int] = set()
         self._kinds: dict[uuid.UUID, frozenset[Kind]] = {}
+        self._scalers: dict[uuid.UUID, frozenset[Kind]] = {}
+        self._scaled: set[tuple[str, ResourceKey]] = set()
         self._by_name: dict[str, uuid.UUID] = {}
         self._by_kind: dict[tuple[str, Kind], set[uuid.UUID]] = {}
         self._restless: set[uuid.UUID] = set()
@@ -77,7 +83,8 @@ class Watching:
             unwatch_cluster(str(cluster))
         self._kinds = {cluster: held for cluster, held in self._kinds.items() if cluster in clusters}
         for cluster_id, cluster in clusters.items():
-            self._watch(cluster, frozenset(kinds[cluster_id]))
+            self._watch(cluster, self._scalers.get(cluster_id, frozenset()) | kinds[cluster_id])
+        self._hint_scaled()
 
     def after_pass(self, app: Application, kinds: frozenset[Kind], phase: str) -> None:
         """A pass in this process ended: new kinds are watched at once, waiting operations hear every event."""
@@ -86,9 +93,14 @@ class Watching:
             (self._restless.add if phase in UNFINISHED else self._restless.discard)(app.id)
             for kind in kinds:
                 self._by_kind.setdefault((str(app.cluster_id), kind), set()).add(app.id)
+        self._scalers[app.cluster_id] = self._scalers.get(app.cluster_id, frozenset()) | (kinds & _SCALERS)
         held = self._kinds.get(app.cluster_id)
         if held is not None and not kinds <= held:
             self._watch(app.cluster, held | kinds)
+
+    def settled(self) -> bool:
+        """Every watch that this process wants is complete and connected."""
+        return all(watched(str(cluster)) for cluster, kinds in self._kinds.items() if kinds)
 
     def stop(self) -> None:
         """End the watches and give the shards back, so that another process has them at once."""
@@ -100,7 +112,7 @@ class Watching:
 
     def _watch(self, cluster: Cluster, kinds: frozenset[Kind]) -> None:
         if kinds and self._kinds.get(cluster.id) != kinds:
-            watch_cluster(connection_of(cluster), hub_id(), kinds)
+            watch_cluster(connection_of(cluster), hub_id(), kinds, unlabelled=kinds & _SCALERS)
         self._kinds[cluster.id] = kinds
 
     def _lease_shards(self) -> None:
@@ -130,6 +142,8 @@ class Watching:
             for app in list(self._by_kind.get((identity, key[:2]), ())):
                 self._runtime.hint(app)
             return
+        if key[:2] in _SCALERS and obj is not None and event != "MODIFIED":
+            self._scaled.update((identity, target) for target in scale_targets([obj]))
         app = self._owner(obj)
         if app is None:
             return
@@ -145,6 +159,14 @@ class Watching:
         if before != now or app in self._restless:
             self._runtime.hint(app)
 
+    def _hint_scaled(self) -> None:
+        """An autoscaler came or went, managed by us or not: the applications of what it scales look again (6.5)."""
+        scaled, self._scaled = self._scaled, set()
+        for cluster, key in scaled:
+            rows = ResourceStatus.objects.filter(application__cluster_id=cluster, **key._asdict())
+            for app in rows.values_list("application_id", flat=True).distinct():
+                self._runtime.hint(app)
+
     def _owner(self, obj: Manifest | None) -> uuid.UUID | None:
         annotations = ((obj or {}).get("metadata") or {}).get("annotations") or {}
         tracked = parse_tracking_id(str(annotations.get(TRACKING_ANNOTATION) or ""))
@@ -157,4 +179,7 @@ def _fingerprint(obj: Manifest) -> tuple[bytes, str]:
     rest = {name: value for name, value in obj.items() if name not in {"metadata", "status"}}
     digest = hashlib.blake2b(orjson.dumps([metadata, rest], option=orjson.OPT_SORT_KEYS), digest_size=16)
     health = assess(obj)
+    if speaks_of(obj):
+        # A custom rule may read anything of the status, and is not run on the loop's thread.
+        digest.update(orjson.dumps(obj.get("status"), option=orjson.OPT_SORT_KEYS))
     return digest.digest(), f"{health.status}:{health.message}" if health else ""
