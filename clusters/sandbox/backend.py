@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,17 +52,22 @@ class Backend:
         self.tokens: dict[str, str] = {}
         self.stages: set[tuple[str, str]] = set()
         self.closed = False
+        self._second = (0, "")
         self.store.listeners.append(self._serve_custom_kinds)
 
     def now(self) -> str:
         """This second in RFC 3339."""
-        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        second = int(time.time())
+        if second != self._second[0]:
+            text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+            self._second = (second, text)
+        return self._second[1]
 
     def after(self, seconds: float) -> str:
         return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     def new_uid(self) -> str:
-        return str(uuid.uuid4())
+        return str(uuid.UUID(int=random.getrandbits(128), version=4))
 
     def served(self, api_version: str, kind: str) -> Served:
         """The kind of an object. Raises ApiError 404 when it is not served."""
