@@ -1,0 +1,250 @@
+"""An event mapping in, Deliveries out: stored once, triggers evaluated, wishes resolved, all in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+
+from guard.redact import redact
+from notifications.core import events
+from notifications.core.routing import EVENT_PREFIX, Route, Routing
+from notifications.core.triggers import (
+    ConditionState,
+    NativeTrigger,
+    Trigger,
+    evaluate_trigger,
+    is_settled,
+    wants,
+)
+from notifications.core.triggers.native import once_per_value
+from notifications.errors import NotificationError
+from notifications.models import Delivery, EventCopy, TriggerState
+from notifications.models import Trigger as TriggerRow
+from notifications.services import alarms, clock, configured, owing
+from notifications.services.configured import Configured, Rule
+from notifications.services.keys import digest
+from notifications.services.owing import Owed
+from notifications.services.wishes import owed_to, project_of, route
+
+
+@dataclass
+class _Judging:
+    """One event on its way through triggers: what is owed, and what could not be judged."""
+
+    event: dict[str, Any]
+    now: datetime
+    config: Configured
+    routing: Routing
+    is_tick: bool = False
+    owed: list[Owed] = field(default_factory=list)
+    problems: list[dict[str, str]] = field(default_factory=list)
+
+    def problem(self, where: str, error: NotificationError, row: int | None = None) -> None:
+        self.problems.append({"where": where, "code": error.code, "sentence": str(error), "hint": error.hint})
+        if row is not None:
+            TriggerRow.objects.filter(pk=row).update(
+                errors=F("errors") + 1,
+                last_error=str(error)[:500],
+                last_error_event=str(self.event.get("key", ""))[:255],
+            )
+
+
+def dispatch(mapping: Mapping[str, Any]) -> list[int]:
+    """Store the event once and owe its Messages; returns the ids of Deliveries that can be tried now.
+
+    Repeating it changes nothing. Call it inside or outside a transaction. Raises EventError for a mapping that no
+    emitter may make.
+    """
+    event = events.accept(_without_nul(mapping))
+    with transaction.atomic():
+        now = clock.now()
+        copy, created = _stored(event, now)
+        if created:
+            _judge(copy, event, now)
+    return list(
+        Delivery.objects.filter(event=copy, state=Delivery.State.PENDING)
+        .order_by("id")
+        .values_list("id", flat=True)
+    )
+
+
+def observe(view: Mapping[str, Any]) -> list[int]:
+    """A stored status change of an application that is no Event, for imported triggers only (a "tick", 3.1).
+
+    `view` has the keys of an event that describe the application: app, project, cluster, application, project_view,
+    commits, source_details. Skipped while an ended operation is newer than what is known of the health.
+    """
+    event = _without_nul(view)
+    application = event.get("application")
+    if not isinstance(application, dict) or not is_settled(application):
+        return []
+    with transaction.atomic():
+        now = clock.now()
+        judging = _routed(event, now, is_tick=True)
+        for name, routes in _by_trigger(judging.routing).items():
+            rule = judging.config.rule(name, project_of(event))
+            if rule is not None and isinstance(rule.trigger, Trigger):
+                _imported(judging, rule, rule.trigger, routes)
+        return _owe_observed(judging) if judging.owed else []
+
+
+def _owe_observed(judging: _Judging) -> list[int]:
+    """What a tick owes needs an event to be rendered from; its key is that of the telling."""
+    made: list[int] = []
+    app = judging.event.get("app") or {}
+    for dedupe in dict.fromkeys(one.dedupe for one in judging.owed):
+        key = f"observed/{digest(dedupe)}"
+        event = {
+            "id": key,
+            "key": key,
+            "name": "observed",
+            "occurred_at": judging.now.isoformat(),
+            "severity": "info",
+            "summary": f"{app.get('name', 'an application')} changed",
+            **{name: value for name, value in judging.event.items() if name not in ("id", "key", "name")},
+        }
+        copy, created = _stored(events.accept(event), judging.now)
+        if created:
+            owing.owe(copy, [one for one in judging.owed if one.dedupe == dedupe], judging.now)
+        made += Delivery.objects.filter(event=copy, state="pending").values_list("id", flat=True)
+    return made
+
+
+def _without_nul(value: Any) -> Any:
+    """PostgreSQL cannot store the character NUL, and nobody needs it."""
+    if isinstance(value, str):
+        return value.replace("\x00", "") if "\x00" in value else value
+    if isinstance(value, Mapping):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nul(item) for item in value]
+    return value
+
+
+def _stored(event: dict[str, Any], now: datetime) -> tuple[EventCopy, bool]:
+    app = event.get("app") or {}
+    return EventCopy.objects.get_or_create(
+        key=event["key"][:255],
+        defaults={
+            "name": event["name"][:64],
+            "app": str(app.get("uid") or app.get("name") or "")[:64],
+            "project": project_of(event)[:253],
+            "severity": event["severity"],
+            "summary": redact(event["summary"], limit=500),
+            "data": event,
+            "occurred_at": clock.moment(event["occurred_at"], now),
+            "received_at": now,
+        },
+    )
+
+
+def _routed(event: dict[str, Any], now: datetime, *, is_tick: bool = False) -> _Judging:
+    config = configured.load()
+    judging = _Judging(event, now, config, route(event, config, now), is_tick)
+    for where, problem in config.problems:
+        judging.problem(where, problem)
+    for found in judging.routing.problems:
+        judging.problem(found.where, found.error)
+    return judging
+
+
+def _by_trigger(routing: Routing) -> dict[str, list[Route]]:
+    grouped: dict[str, list[Route]] = {}
+    for one in routing.routes:
+        grouped.setdefault(one.trigger, []).append(one)
+    return grouped
+
+
+def _judge(copy: EventCopy, event: dict[str, Any], now: datetime) -> None:
+    judging = _routed(event, now)
+    for name, routes in _by_trigger(judging.routing).items():
+        if name.startswith(EVENT_PREFIX):
+            judging.owed += owed_to(routes, name, f"{name}/{event['key']}")
+            continue
+        rule = judging.config.rule(name, project_of(event))
+        if rule is None:
+            continue
+        if rule.problem is not None:
+            judging.problem(f"trigger {name}", rule.problem, rule.row)
+        elif isinstance(rule.trigger, Trigger):
+            _imported(judging, rule, rule.trigger, routes)
+        elif isinstance(rule.trigger, NativeTrigger):
+            _native(judging, rule, rule.trigger, routes)
+    owing.owe(copy, judging.owed, now)
+    alarms.recover(copy, event, judging.config, project_of(event), now)
+    if judging.problems:
+        EventCopy.objects.filter(pk=copy.pk).update(problems=judging.problems[:50])
+
+
+def _native(judging: _Judging, rule: Rule, trigger: NativeTrigger, routes: list[Route]) -> None:
+    names = events.scope(judging.event, judging.config.context)
+    seen = clock.seen(judging.now)
+    try:
+        if not wants(trigger, judging.event, names, seen):
+            return
+        value = once_per_value(trigger, judging.event, names, seen)
+    except NotificationError as problem:
+        judging.problem(f"trigger {trigger.name}", problem, rule.row)
+        return
+    for tell in alarms.opened(rule.key, trigger, judging.event, judging.now):
+        judging.owed += owed_to(
+            routes, trigger.name, f"{rule.key}/{value or tell.event.get('key')}", trigger.send
+        )
+
+
+def _imported(judging: _Judging, rule: Rule, trigger: Trigger, routes: list[Route]) -> None:
+    event = judging.event
+    app = event.get("app") or {}
+    uid = str(app.get("uid") or app.get("name") or "")[:64]
+    if not uid or not isinstance(event.get("application"), dict):
+        return
+    rows = TriggerState.objects.filter(app=uid, trigger=rule.key)
+    states = {row.identity: state_of(row) for row in rows}
+    verdict = evaluate_trigger(
+        trigger,
+        states,
+        events.scope(event, judging.config.context),
+        clock.seen(judging.now),
+        born=_born(event),
+        active_since=rule.since,
+    )
+    for identity, state in verdict.states.items():
+        store_state(uid, rule.key, identity, state)
+    for found in verdict.problems:
+        judging.problem(f"trigger {found.trigger} {found.condition_key}", found.error, rule.row)
+    for send in verdict.sends:
+        judging.owed += owed_to(routes, trigger.name, f"{uid}/{send.dedupe}", send.templates)
+
+
+def _born(event: Mapping[str, Any]) -> datetime | None:
+    """When the application was created; None when nobody says."""
+    metadata = (event.get("application") or {}).get("metadata") or {}
+    text = (event.get("app") or {}).get("created_at") or metadata.get("creationTimestamp")
+    never = datetime(1, 1, 1, tzinfo=UTC)
+    born = clock.moment(text, never)
+    return None if born == never else born
+
+
+def state_of(row: TriggerState) -> ConditionState:
+    told = {value: datetime.fromisoformat(at) for value, at in row.told.items()}
+    return ConditionState(row.truth, row.once_per_text, told, row.edges)
+
+
+def store_state(app: str, trigger: str, identity: str, state: ConditionState) -> None:
+    """What a condition said last about one application."""
+    TriggerState.objects.update_or_create(
+        app=app,
+        trigger=trigger,
+        identity=identity,
+        defaults={
+            "truth": state.truth,
+            "once_per_text": state.once_per_text,
+            "told": {value: at.isoformat() for value, at in state.told.items()},
+            "edges": state.edges,
+        },
+    )

@@ -1,0 +1,26 @@
+"""The names by which tellings, lanes and open periods are known."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from notifications.core.triggers import ENDS
+
+
+def digest(*parts: object) -> str:
+    """SHA-256 over parts that cannot run into each other."""
+    return hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).hexdigest()
+
+
+def episode_of(event: Mapping[str, Any]) -> str:
+    """The open period that an event belongs to; "" for events of no period and for those of an operation."""
+    if event.get("episode"):
+        return str(event["episode"])
+    name = str(event.get("name", ""))
+    if name.startswith("sync-"):
+        return ""
+    if name in ENDS.values() and event.get("resolves"):
+        return str(event["resolves"])
+    return str(event.get("key", "")) if name in ENDS else ""
