@@ -46,12 +46,16 @@ class Sources:
 
 @dataclass(frozen=True)
 class Route:
-    """One Destination that wants one trigger; `because` in order of appearance."""
+    """One Destination that wants one trigger; `because` in order of appearance.
+
+    `mention` is what its subscriptions ask for; only error and critical Messages may use it.
+    """
 
     trigger: str
     service: Service
     recipient: str
     because: tuple[str, ...]
+    mention: str = ""
 
 
 @dataclass(frozen=True)
@@ -145,7 +149,7 @@ class _Gathered:
         name = str(event.get("name", ""))
         wanted += [EVENT_PREFIX + one for one in native.events if one == name]
         wishes = [
-            Wish(trigger, service, recipient, f"subscription {native.name}")
+            Wish(trigger, service, recipient, f"subscription {native.name}", mention=native.mention)
             for trigger in wanted
             for service, recipient in native.destinations
         ]
@@ -171,9 +175,10 @@ class _Gathered:
         key = (trigger, service.key, wish.recipient)
         known = self.routes.get(key)
         if known is None:
-            self.routes[key] = Route(trigger, service, wish.recipient, (wish.because,))
+            self.routes[key] = Route(trigger, service, wish.recipient, (wish.because,), wish.mention)
         elif wish.because not in known.because:
-            self.routes[key] = replace(known, because=(*known.because, wish.because))
+            because, mention = (*known.because, wish.because), known.mention or wish.mention
+            self.routes[key] = replace(known, because=because, mention=mention)
 
     def reason(self, wish: Wish, trigger: str, service: Service | None) -> str:
         if service is None:

@@ -43,6 +43,7 @@ class Wish:
     recipient: str
     because: str
     checked: bool = False
+    mention: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,7 @@ class NativeSubscription:
     minimum_severity: str = "info"
     made_at: datetime | None = None
     until: datetime | None = None
+    mention: str = ""
 
 
 def from_annotations(annotations: Mapping[str, Any], where: str, services: Collection[str]) -> Iterator[Wish]:

@@ -43,7 +43,10 @@ class ConditionState:
 
 @dataclass(frozen=True)
 class Send:
-    """One Message is owed to every Destination of the trigger. `dedupe` is the same however often this is repeated."""
+    """One Message is owed to every Destination of the trigger.
+
+    `dedupe` is the same however often this is repeated; it is unique within one app, so the caller adds the app's uid.
+    """
 
     trigger: str
     condition_key: str

@@ -182,6 +182,15 @@ def test_a_native_subscription_may_name_triggers() -> None:
     ]
 
 
+def test_a_mention_survives_merging() -> None:
+    rows = [
+        NativeSubscription(n, (("slack", "ops"),), triggers=("t",), mention=m)
+        for n, m in (("a", ""), ("b", "@oncall"))
+    ]
+    (route,) = routing(natives=rows).routes
+    assert (route.mention, route.because) == ("@oncall", ("subscription a", "subscription b"))
+
+
 def test_why_and_why_not_are_answered() -> None:
     row = NativeSubscription("ops", (("slack", "ops"),), events=("sync-failed",), minimum_severity="critical")
     found = routing(natives=[row], app_annotations={P + "subscribe.on-x.slack": "c"})
