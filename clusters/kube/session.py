@@ -211,15 +211,17 @@ class Session:
         headers = self._headers("", accept, "", None)
         url = URL(self._base + path, encoded=True)
         began = self.breaker.now()
+        options = {**self._options, "timeout": quiet}
         try:
-            async with self._http.request(
-                "GET", url, headers=headers, **{**self._options, "timeout": quiet}
-            ) as response:
-                if response.status != 200:
-                    answer = Answer(response.status, response.headers, await response.read())
-                    self._heard(verb, answer, began)
+            async with contextlib.AsyncExitStack() as stack:
+                async with asyncio.timeout(numbers.request):
+                    request = self._http.request("GET", url, headers=headers, **options)
+                    response = await stack.enter_async_context(request)
+                    body = b"" if response.status == 200 else await response.read()
+                answer = Answer(response.status, response.headers, body)
+                self._heard(verb, answer, began)
+                if answer.status != 200:
                     raise error_of(answer)
-                self._heard(verb, Answer(200, response.headers, b""), began)
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise self._lost(verb, problem, began) from None

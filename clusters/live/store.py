@@ -158,8 +158,8 @@ class ClusterStore:
             del self._held[key]
         news = held.events
         watched = self.kinds.get(key[:2])
-        if watched is not None and left is not None and self._belongs(watched, left):
-            news = self._take_answer(watched, seen_of(left), news)
+        if watched is not None and left is not None and self._is_seen(watched, left):
+            news = self._take_answer(watched, left, news)
         elif watched is not None and gone and not news:
             known = watched.objects.pop(key, None)
             if known is not None:
@@ -169,26 +169,27 @@ class ClusterStore:
             self._tell(*news[-1])
 
     def _take_answer(
-        self, watched: Watched, answer: Seen, news: list[tuple[str, Seen]]
+        self, watched: Watched, left: Manifest, news: list[tuple[str, Seen]]
     ) -> list[tuple[str, Seen]]:
         """Put the answer of a write into the memory; what remains to be told came after it."""
+        answer = seen_of(left)
         versions = [seen.resource_version for _, seen in news]
         if answer.resource_version in versions:
             return news[versions.index(answer.resource_version) + 1 :]
         known = watched.objects.get(answer.key)
         if known is not None and known.resource_version == answer.resource_version:
             return []
-        self._link(watched, answer)
+        if left["apiVersion"] == watched.api_version:
+            self._link(watched, answer)
         timer = asyncio.get_running_loop().call_later(_EXPECTED_WITHIN, self._give_up_expecting, answer.key)
         self._forget_expected(answer.key)
         self._expected[answer.key] = Expected(answer.resource_version, timer)
         return []
 
-    def _belongs(self, watched: Watched, obj: Manifest) -> bool:
+    def _is_seen(self, watched: Watched, obj: Manifest) -> bool:
+        """Whether the watch will show this object."""
         labels = obj["metadata"].get("labels") or {}
-        return obj["apiVersion"] == watched.api_version and (
-            not watched.labelled or labels.get(MANAGED_BY_LABEL) == self.hub_id
-        )
+        return not watched.labelled or labels.get(MANAGED_BY_LABEL) == self.hub_id
 
     def _expected_came(self, seen: Seen) -> None:
         expected = self._expected.get(seen.key)
@@ -227,8 +228,11 @@ class ClusterStore:
             held.events.append((event, seen))
             return
         expected = self._expected.get(seen.key)
-        if expected is not None and expected.resource_version != seen.resource_version and event != "DELETED":
-            expected.passed_over = (event, seen)
+        if expected is not None and event != "DELETED":
+            if expected.resource_version == seen.resource_version:
+                self._forget_expected(seen.key)
+            else:
+                expected.passed_over = (event, seen)
             return
         self._forget_expected(seen.key)
         if _listener is not None:

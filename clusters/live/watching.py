@@ -117,9 +117,14 @@ def _freshness(watched: Watched) -> Freshness:
 
 def _settle(connection: Connection, hub_id: str, wanted: dict[Kind, bool]) -> None:
     known = store.stores().get(connection.identity)
-    if known is not None and (known.connection.generation < connection.generation or known.hub_id != hub_id):
+    if known is not None and (known.hub_id != hub_id or not _same_place(known.connection, connection)):
         _forget(connection.identity)
         known = None
+    if known is not None and known.connection.generation < connection.generation:
+        known.connection = connection
+        for kind, watched in known.kinds.items():
+            known.tasks[kind].cancel()
+            known.tasks[kind] = asyncio.get_running_loop().create_task(_follow_kind(known, watched))
     if known is None:
         known = store.stores()[connection.identity] = ClusterStore(connection, hub_id)
     for kind in [kind for kind, watched in known.kinds.items() if wanted.get(kind) is not watched.labelled]:
@@ -129,6 +134,14 @@ def _settle(connection: Connection, hub_id: str, wanted: dict[Kind, bool]) -> No
         if kind not in known.kinds:
             watched = known.kinds[kind] = Watched(*kind, labelled=labelled)
             known.tasks[kind] = asyncio.get_running_loop().create_task(_follow_kind(known, watched))
+
+
+def _same_place(held: Connection, wanted: Connection) -> bool:
+    """Whether only credentials changed (they are renewed hourly): what is in memory is still true."""
+    return held.generation >= wanted.generation or (
+        (held.server, held.namespaces, held.cluster_resources)
+        == (wanted.server, wanted.namespaces, wanted.cluster_resources)
+    )
 
 
 def _forget(identity: str) -> None:
@@ -149,11 +162,12 @@ async def _follow_kind(known: ClusterStore, watched: Watched) -> None:
         except ClusterError as error:
             watched.error = error
             await pause.after(error)
-    watched.api_version = info.api_version
-    watched.spaces = {space: Space(since=tuning().clock()) for space in spaces}
+    if watched.api_version != info.api_version:
+        watched.api_version = info.api_version
+        watched.spaces = {space: Space(since=tuning().clock()) for space in spaces}
     async with asyncio.TaskGroup() as group:
         for namespace in spaces:
-            group.create_task(_Follower(known, watched, gate, info, namespace).run())
+            group.create_task(_Follower(known, watched, info, namespace).run())
 
 
 class _Pause:
@@ -177,18 +191,15 @@ class _Pause:
 class _Follower:
     """One watch of one kind in one namespace (or all), kept alive."""
 
-    def __init__(
-        self, known: ClusterStore, watched: Watched, gate: Gate, info: KindInfo, namespace: str
-    ) -> None:
+    def __init__(self, known: ClusterStore, watched: Watched, info: KindInfo, namespace: str) -> None:
         self.known = known
         self.watched = watched
-        self.gate = gate
         self.info = info
         self.namespace = namespace
         self.space = watched.spaces[namespace]
         self.selector = f"{MANAGED_BY_LABEL}={known.hub_id}" if watched.labelled else ""
         self.pause = _Pause()
-        self.ever_synced = False
+        self.ever_synced = self.space.synced
         self.present: set[ResourceKey] = set()
 
     async def run(self) -> None:
@@ -211,10 +222,16 @@ class _Follower:
                 self._lapsed()
             finally:
                 self._disconnected()
-            if trouble is None and tuning().clock() - began >= _SHORTEST_STREAM:
+            lasted = tuning().clock() - began >= _SHORTEST_STREAM
+            if lasted:
                 self.pause.reset()
-            else:
+            if trouble is not None or not lasted:
                 await self.pause.after(trouble)
+
+    @property
+    def gate(self) -> Gate:
+        """Asked for anew each time: a newer generation of the credentials may have made a new session."""
+        return gate_of(self.known.connection)
 
     async def _once(self) -> None:
         if self.space.version:

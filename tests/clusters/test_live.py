@@ -315,11 +315,34 @@ def test_the_kinds_of_a_watch_can_change(server: FaultServer, events: Events) ->
     assert live.freshness("c1") == {}
 
 
-def test_a_new_generation_watches_with_the_new_credentials(server: FaultServer, events: Events) -> None:
+def test_new_credentials_go_on_where_the_old_ones_were(server: FaultServer, events: Events) -> None:
+    server.put(path("mine"), config_map("mine"))
     watch(server)
-    live.watch_cluster(server.connection(generation=2, token="fresh"), HUB, [CONFIG])
-    until(lambda: server.seen[-1].headers.get("Authorization") == "Bearer fresh")
-    until(lambda: server.watches(COLLECTION) == 1)
+    events.clear()
+    newer = server.connection(generation=2, token="fresh")
+    live.watch_cluster(newer, HUB, [CONFIG])
+    until(
+        lambda: (
+            server.seen[-1].headers.get("Authorization") == "Bearer fresh" and server.watches(COLLECTION) == 1
+        )
+    )
+    assert "sendInitialEvents" not in server.seen[-1].query
+    server.put(path("b"), config_map("b"))
+    until(lambda: ("ADDED", "b") in events.told)
+    assert events.told == [("ADDED", "b")]
+
+
+def test_another_address_is_another_cluster_and_nothing_is_kept(server: FaultServer, events: Events) -> None:
+    server.put(path("mine"), config_map("mine"))
+    watch(server)
+    other = FaultServer()
+    try:
+        live.watch_cluster(other.connection(generation=2), HUB, [CONFIG])
+        until(lambda: live.freshness("c1")[CONFIG].healthy)
+        assert live.memory("c1") == (0, 0)
+    finally:
+        live.unwatch_cluster("c1")
+        other.close()
 
 
 def test_a_restricted_cluster_is_watched_namespace_by_namespace(server: FaultServer, events: Events) -> None:
@@ -418,6 +441,27 @@ def test_our_own_delete_is_not_told_and_leaves_memory_at_once(server: FaultServe
     server.put(path("last"), config_map("last"))
     until(lambda: ("ADDED", "last") in events.told)
     assert events.told == [("ADDED", "last")]
+
+
+def test_an_apply_in_another_version_is_our_own_write_too(server: FaultServer, events: Events) -> None:
+    """The watch shows the preferred version: the answer is not put in its place, but its event is not news."""
+    server.put(path("mine"), config_map("mine"))
+    connection = watch(server)
+    events.clear()
+    stored = {**config_map("mine", data="2"), "apiVersion": "v1"}
+    answer = {**server.put(path("unseen"), config_map("unseen")), "apiVersion": "v0"}
+    until(lambda: ("ADDED", "unseen") in events.told)
+    answer["metadata"] = {**server.objects[path("mine")]["metadata"], "resourceVersion": "9999"}
+    server.script("PATCH", path("mine"), Reply(200, answer))
+    carry_out(connection, Step("apply", "t", ((Action("apply", key("mine"), stored),),)))
+    assert see(connection, key("mine")).objects[key("mine")]["apiVersion"] == "v1"
+    event = {**config_map("mine", data="2")}
+    event["metadata"] = answer["metadata"]
+    server.emit(COLLECTION, {"type": "MODIFIED", "object": event})
+    server.put(path("last"), config_map("last"))
+    until(lambda: ("ADDED", "last") in events.told)
+    assert ("MODIFIED", "mine") not in events.told
+    assert see(connection, key("mine")).objects[key("mine")]["data"] == {"a": "2"}
 
 
 def test_changed_needs_no_version_from_the_caller_when_the_object_is_watched(
