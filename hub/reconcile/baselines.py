@@ -14,6 +14,7 @@ from clusters.core.diff import (
 from clusters.core.manifests import Manifest, ResourceKey, key_of
 from clusters.core.plan.steps import Outcome
 from clusters.services import jq_places
+from hub.core import specs
 from hub.models import ResourceStatus
 from hub.reconcile import autoscalers
 from hub.reconcile.frame import Frame
@@ -29,7 +30,9 @@ def rules_of(frame: Frame, manifest: Manifest) -> ObjectRules:
         held = frame.caches["rules"] = IgnoreRules(
             (
                 *rules_from_spec(frame.app.ignore_differences, "application"),
-                *rules_from_spec(frame.app.project.rules.get("ignore_differences") or [], "project"),
+                *rules_from_spec(
+                    specs.to_argo(frame.app.project.rules.get("ignore_differences") or []), "project"
+                ),
             ),
             jq_places,
         )
