@@ -66,6 +66,10 @@ class EncryptedText:
             return True
         return False
 
+    def rotated(self) -> EncryptedText:
+        """The same value encrypted with the first key; the plaintext, and so its binding, is untouched."""
+        return EncryptedText(fernet().rotate(self._cipher.encode()).decode(), self._bound)
+
     def __bool__(self) -> bool:
         return bool(self._cipher)
 
