@@ -29,7 +29,9 @@ class Client:
 
     def request(self, method: str, path: str, body: Any = None, kind: str = "application/json") -> Any:
         headers = {"Authorization": f"Bearer {self._target.token}", "Content-Type": kind}
-        self._connection.request(method, f"{self._prefix}/{path}", json.dumps(body) if body else None, headers)
+        self._connection.request(
+            method, f"{self._prefix}/{path}", json.dumps(body) if body else None, headers
+        )
         answer = self._connection.getresponse()
         data = answer.read()
         if answer.status >= 400:
@@ -38,7 +40,9 @@ class Client:
 
     def edit(self, path: str, patch: Any) -> Any:
         """A merge patch, as `kubectl edit` sends it."""
-        return self.request("PATCH", f"{path}?fieldManager=kubectl-edit", patch, "application/merge-patch+json")
+        return self.request(
+            "PATCH", f"{path}?fieldManager=kubectl-edit", patch, "application/merge-patch+json"
+        )
 
     def watch(self, path: str) -> Watch:
         connection = Client(self._target)
@@ -63,5 +67,5 @@ class Watch:
         client._connection.request("GET", f"{client._prefix}/{self._path}{mark}watch=1", None, headers)
         answer = client._connection.getresponse()
         self._opened.set()
-        while line := answer.readline():
+        while (line := answer.readline()).endswith(b"\n"):  # a cut line is the end of the stream
             self.events.append((time.perf_counter(), json.loads(line)["object"]))

@@ -16,7 +16,9 @@ from benchmarks.stage import Hub, stage, unsynced, until, working
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--applications", type=int, default=500)
     parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")

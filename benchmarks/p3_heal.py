@@ -19,7 +19,9 @@ from benchmarks.stage import stage, unsynced, until, working
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--edits", type=int, default=50)
     parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
     parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
@@ -32,7 +34,9 @@ def main() -> None:
             hub.poll()
             from hub.tasks import nudges
 
-            nudges.look([hub.register(f"app{n:04}", f"apps/app{n:04}", namespace).id for n in range(arguments.edits)])
+            nudges.look(
+                [hub.register(f"app{n:04}", f"apps/app{n:04}", namespace).id for n in range(arguments.edits)]
+            )
             until(lambda: unsynced() == 0, 300, "all applications to be Synced", every=0.1)
             until(process.watching.settled, 60, "all watches to be healthy", every=0.1)
             until(process.runtime.idle, 30, "the hub to be quiet", every=0.1)
@@ -46,8 +50,10 @@ def main() -> None:
                 took.append(_reverted(watch, f"app{n:04}", edited["metadata"]["resourceVersion"], began))
     took.sort()
     quantiles = statistics.quantiles(took, n=20, method="inclusive")
-    print(f"edit to healed: p50 {statistics.median(took) * 1000:.0f} ms, p95 {quantiles[18] * 1000:.0f} ms, "
-          f"max {took[-1] * 1000:.0f} ms over {len(took)} edits (target p50 <= 100, p95 <= 250)")
+    print(
+        f"edit to healed: p50 {statistics.median(took) * 1000:.0f} ms, p95 {quantiles[18] * 1000:.0f} ms, "
+        f"max {took[-1] * 1000:.0f} ms over {len(took)} edits (target p50 <= 100, p95 <= 250)"
+    )
 
 
 def _reverted(watch, name: str, edited: str, began: float) -> float:  # type: ignore[no-untyped-def]
@@ -60,11 +66,14 @@ def _reverted(watch, name: str, edited: str, began: float) -> float:  # type: ig
         )
 
     until(healed, 30, f"{name} to be healed", every=0.001)
-    return next(
-        at
-        for at, o in reversed(watch.events)
-        if o["metadata"]["name"] == name and int(o["metadata"]["resourceVersion"]) > int(edited)
-    ) - began
+    return (
+        next(
+            at
+            for at, o in reversed(watch.events)
+            if o["metadata"]["name"] == name and int(o["metadata"]["resourceVersion"]) > int(edited)
+        )
+        - began
+    )
 
 
 if __name__ == "__main__":

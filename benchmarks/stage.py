@@ -51,7 +51,9 @@ class Hub:
         self.repository = repositories.create(self.actor, {"url": f"file://{self.repository_folder}/.git"})
 
     def git(self, *arguments: str) -> None:
-        subprocess.run(["git", *arguments], cwd=self.repository_folder, env=GIT, check=True, capture_output=True)
+        subprocess.run(
+            ["git", *arguments], cwd=self.repository_folder, env=GIT, check=True, capture_output=True
+        )
 
     def commit(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
@@ -61,10 +63,14 @@ class Hub:
         self.git("add", "-A")
         self.git("commit", "-q", "-m", "bench")
 
-    def commit_applications(self, count: int, objects: Callable[[str, str], list[dict[str, Any]]], namespace: str) -> None:
+    def commit_applications(
+        self, count: int, objects: Callable[[str, str], list[dict[str, Any]]], namespace: str
+    ) -> None:
         self.commit(
             {
-                f"apps/app{n:04}/all.yaml": yaml.safe_dump_all(objects(f"app{n:04}", namespace), sort_keys=False)
+                f"apps/app{n:04}/all.yaml": yaml.safe_dump_all(
+                    objects(f"app{n:04}", namespace), sort_keys=False
+                )
                 for n in range(count)
             }
         )
@@ -121,7 +127,7 @@ def stage(cluster: str, database: str) -> Iterator[Hub]:
         os.environ |= {
             "HUB_DATA_DIR": str(folder / "data"),
             "HUB_DEMO": "true",
-            "HUB_POLL_SECONDS": "3600",
+            "HUB_POLL_SECONDS": os.environ.get("HUB_POLL_SECONDS", "3600"),
             "DJANGO_SETTINGS_MODULE": "hub.settings",
         }
         import django
@@ -129,7 +135,11 @@ def stage(cluster: str, database: str) -> Iterator[Hub]:
 
         django.setup()
         call_command("migrate", verbosity=0, interactive=False)
-        print(machine.as_text(machine.facts("django", "aiohttp")), f"cluster {cluster}, database {database}", sep="; ")
+        print(
+            machine.as_text(machine.facts("django", "aiohttp")),
+            f"cluster {cluster}, database {database}",
+            sep="; ",
+        )
         yield Hub(folder, kubeconfig)
 
 

@@ -5,6 +5,7 @@ May live here: the plain functions that the hall and the doors call. May not: de
 """
 
 from clusters.kube.gate import discovery
+from clusters.kube.metrics import snapshot as request_counts
 from clusters.live import (
     LiveState,
     everything,
@@ -30,6 +31,7 @@ __all__ = [
     "freshness",
     "jq_places",
     "live_state",
+    "request_counts",
     "probe",
     "set_listener",
     "unwatch_cluster",

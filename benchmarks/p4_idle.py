@@ -1,0 +1,65 @@
+"""P4 and P5: 500 applications in sync and nothing to do: processor, requests to the cluster, memory.
+
+    python -m benchmarks.p4_idle [--applications 500] [--minutes 10] [--cluster real|sandbox] [--database ...]
+
+Prints the hub's share of one core (target <= 1.3 %), requests per second to the API server (target <= 0.2), listings of
+the repository, and the resident memory of the process that holds everything (target <= 150 MB for a worker; here web,
+worker and tick are one process, and with --cluster sandbox the simulated cluster as well).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import threading
+import time
+from pathlib import Path
+
+from benchmarks import raw_replay
+from benchmarks.stage import stage, unsynced, until, working
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--applications", type=int, default=500)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    arguments = parser.parse_args()
+    os.environ["HUB_POLL_SECONDS"] = "60"
+    with stage(arguments.cluster, arguments.database) as hub:
+        namespace = raw_replay.create_namespace(raw_replay.target_of(hub.kubeconfig))
+        hub.commit_applications(arguments.applications, raw_replay.application_objects, namespace)
+        with working() as process:
+            hub.poll()
+            from clusters.services import request_counts
+            from hub.tasks import nudges
+
+            count = arguments.applications
+            nudges.look([hub.register(f"app{n:04}", f"apps/app{n:04}", namespace).id for n in range(count)])
+            until(lambda: unsynced() == 0, 900, "all applications to be Synced", every=0.2)
+            until(process.watching.settled, 60, "all watches to be healthy", every=0.1)
+            until(process.runtime.idle, 60, "the hub to be quiet", every=0.1)
+            before = request_counts()
+            began, cpu = time.perf_counter(), time.process_time()
+            threading.Event().wait(arguments.minutes * 60)
+            seconds, used = time.perf_counter() - began, time.process_time() - cpu
+            asked = sum(request_counts().values()) - sum(before.values())
+            memory = _memory()
+    print(
+        f"idle for {seconds:.0f} s with {count} applications: {used / seconds * 100:.2f} % of one core (target <= 1.3), "
+        f"{asked / seconds:.3f} requests/s (target <= 0.2), {memory:.0f} MiB resident (target <= 150 for a worker)"
+    )
+
+
+def _memory() -> float:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()
