@@ -15,6 +15,7 @@ import orjson
 
 from clusters import errors
 from clusters.errors import Cause, ClusterError
+from guard import redact as guard
 
 LONGEST_MESSAGE = 500
 _IMMUTABLE = (
@@ -169,8 +170,8 @@ def redact(text: str, sent: Any = None) -> str:
     if is_secret(sent):
         text = "\n".join(re.sub(r", got .*", ", got another type", part, flags=re.DOTALL) for part in parts)
         for value in sorted(_secret_values(sent), key=len, reverse=True):
-            text = text.replace(value, "***")
-    return text
+            text = text.replace(value, guard.MASK)
+    return guard.redact(text)
 
 
 def cut(text: str) -> str:
