@@ -10,6 +10,9 @@ import yaml
 from django.conf import settings
 from django.core.checks import Error, Tags, Warning, register
 
+from hub.errors import HubError
+from hub.services import health_rules
+
 
 @register(Tags.security, deploy=True)
 def production_is_safe(**_: Any) -> list[Error]:
@@ -44,6 +47,17 @@ def production_is_safe(**_: Any) -> list[Error]:
 def libyaml_is_present(**_: Any) -> list[Warning]:
     if not yaml.__with_libyaml__:
         return [Warning("PyYAML lacks libyaml: reading manifests is about 8 times slower", id="hub.W001")]
+    return []
+
+
+@register()
+def health_rules_can_be_read(**_: Any) -> list[Error]:
+    """A file of custom health rules that cannot be read is told at the start, not resource by resource."""
+    try:
+        if settings.HUB_HEALTH_RULES:
+            health_rules.read_file(settings.HUB_HEALTH_RULES)
+    except (OSError, HubError) as error:
+        return [Error(f"HUB_HEALTH_RULES: {error}", id="hub.E006")]
     return []
 
 

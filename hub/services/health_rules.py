@@ -7,6 +7,7 @@ A Project's rules stand below `health` in its document and come before the hub's
 from __future__ import annotations
 
 import threading
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -24,25 +25,24 @@ log = structlog.get_logger(__name__)
 _LARGEST = 1024 * 1024
 _lock = threading.Lock()
 _file: tuple[tuple[str, float, int], dict[str, CustomRule]] | None = None
-_books: dict[str, tuple[tuple[int, int], RuleBook]] = {}
+_books: dict[uuid.UUID, tuple[int, dict[str, CustomRule], RuleBook]] = {}
 
 
 def book_of(project: Project) -> RuleBook:
     """The rules that count for the Applications of a Project; read once per version of either."""
     shared = system_rules()
-    version = (project.generation, id(shared))
-    held = _books.get(project.name)
-    if held is None or held[0] != version:
+    held = _books.get(project.id)
+    if held is None or held[0] != project.generation or held[1] is not shared:
         own = read_health((project.rules or {}).get("health"))
         # Own rules first: an earlier glob comes before a later one.
-        held = version, RuleBook({**own, **{key: rule for key, rule in shared.items() if key not in own}})
-        _books[project.name] = held
-    return held[1]
+        book = RuleBook({**own, **{key: rule for key, rule in shared.items() if key not in own}})
+        held = _books[project.id] = (project.generation, shared, book)
+    return held[2]
 
 
 def speaks_of(obj: Manifest) -> bool:
     """Whether a rule that this process has used is for the kind of `obj`: then its status may mean anything."""
-    return any(book.find(obj) is not None for _, book in tuple(_books.values()))
+    return any(book.find(obj) is not None for _, _, book in tuple(_books.values()))
 
 
 def system_rules() -> dict[str, CustomRule]:
