@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.core.expressions import MAX_STEPS, compile_expression, evaluate
@@ -157,7 +157,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(st.text(max_size=60), st.lists(PIECES, max_size=25).map("".join)))
 def test_any_text_is_a_value_or_an_error_with_a_place(text: str) -> None:
     try:
@@ -169,7 +169,7 @@ def test_any_text_is_a_value_or_an_error_with_a_place(text: str) -> None:
         assert problem.sentence
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(-(2**70), 2**70), st.integers(-(2**70), 2**70), st.sampled_from("+-*/%"))
 def test_arithmetic_stays_in_64_bits(left: int, right: int, operator: str) -> None:
     try:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.core import marks
@@ -131,7 +131,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.one_of(
         st.text(max_size=80),
@@ -149,7 +149,7 @@ def test_any_text_renders_or_is_refused_with_a_place(text: str) -> None:
         assert len(rendered.text) <= 256 * 1024
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(sorted(FUNCTIONS)),
     st.lists(st.sampled_from(["1", "-5", "1.5", '"a"', '""', "nil", ".app", ".app.list", ".app.x", "now", "true", "99999999999"]), max_size=4),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.core.gotimes import LAYOUTS, Duration, Time, parse_duration, parse_rfc3339, parse_time
@@ -44,6 +44,7 @@ def test_odd_layouts() -> None:
     assert MOMENT.shown_in(ZoneInfo("Europe/Berlin")).format("15:04 MST -0700") == "12:05 CET +0100"
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 4_000_000_000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC)))
 def test_what_is_printed_can_be_read_again(moment: datetime) -> None:
     time = Time.of(moment)
@@ -53,6 +54,7 @@ def test_what_is_printed_can_be_read_again(moment: datetime) -> None:
     assert parse_rfc3339(time.format(LAYOUTS["RFC3339Nano"])) == time
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(-(2**63) + 1, 2**63 - 1))
 def test_durations_print_and_read_as_go(ns: int) -> None:
     assert parse_duration(str(Duration(ns))).ns == ns
@@ -81,6 +83,7 @@ def test_what_is_no_rfc3339(text: str) -> None:
         parse_rfc3339(text)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet="Jan02Mon 2006:15-7Z.MSTPpm_", max_size=20), st.text(max_size=20))
 def test_any_layout_prints_and_reads_or_is_refused(layout: str, text: str) -> None:
     MOMENT.format(layout)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.core.imports import Imported, import_config, import_told, secret_values
@@ -117,7 +117,7 @@ def test_odd_keys_break_nothing(data: dict[str, str]) -> None:
     imported(data)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.dictionaries(
         st.sampled_from(["trigger.a", "template.a", "service.slack", "subscriptions", "defaultTriggers", "context", "x"]),

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.core.routing import (
@@ -221,7 +221,7 @@ def test_a_selector_that_cannot_be_read_is_refused(text: str) -> None:
         parse_selector(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([P + "subscribe", P + "subscribe.", P + "subscribe.a.slack", P + "subscriptions", P + "subscriptions.x", P + "subscribe..slack"]), st.text(max_size=40)))  # fmt: skip
 def test_no_annotation_breaks_routing(annotations: dict[str, str]) -> None:
     found = routing(app_annotations=annotations)

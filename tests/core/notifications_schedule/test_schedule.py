@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.core.schedule import (
@@ -37,6 +37,7 @@ def case(**more: Any) -> Case:
     return Case(**{"delivery_id": "d1", "attempts": 1, "created_at": NOW, "ability": "blind", **more})
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(1, 30), st.text(max_size=20))
 def test_the_pause_is_the_named_one_and_a_fifth_more_or_less(attempts: int, delivery: str) -> None:
     due = next_try(attempts, delivery, NOW, NOW)
@@ -83,6 +84,7 @@ def test_retry_after_freezes_only_that_bucket() -> None:
     assert freeze(frozen, RATES["slack-post"], NOW, seconds(5)) == frozen
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.floats(0, 5), min_size=1, max_size=60))
 def test_a_bucket_never_gives_more_than_its_rate(pauses: list[float]) -> None:
     bucket: Bucket | None = None

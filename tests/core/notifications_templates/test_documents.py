@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.core import documents, marks
@@ -114,7 +114,7 @@ def test_yaml_keeps_types_and_structure() -> None:
     ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_value_keeps_the_structure_of_json(one: str, other: str) -> None:
     text = '{"a": "x{{ .one }}y", "b": [{{ toJson .other }}, "{{ .other | js }}"], "c": {"{{ "k" }}": 1}}'
@@ -125,7 +125,7 @@ def test_any_value_keeps_the_structure_of_json(one: str, other: str) -> None:
     json.dumps(value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=40))
 def test_any_value_keeps_the_structure_of_yaml(value: str) -> None:
     shown = made("a: {{ .v }}\nb: \"{{ .v }}\"\nc:\n- '{{ .v }}'\n", v=value)
@@ -134,7 +134,7 @@ def test_any_value_keeps_the_structure_of_yaml(value: str) -> None:
     assert not isinstance(shown["a"], list | dict)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet="\"\\{}[],:<>&!|\n\tab1'", max_size=30))
 def test_any_value_keeps_the_structure_of_blocks_for_slack(value: str) -> None:
     text = '[{"type": "section", "text": {"type": "mrkdwn", "text": "{{ .v }} {{ .v | js }} {{ .v | replace "a" "b" }}"}}]'

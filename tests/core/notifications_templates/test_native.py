@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from notifications.core.templates import Message, MessageField, read_native, render_native
@@ -135,7 +135,7 @@ def test_a_severity_or_policy_outside_the_list_is_an_error() -> None:
 PIECES = st.sampled_from(["{{", "}}", "{%", "%}", "for a in event.many", "endfor", "if", "else", "endif", "event", ".x", "|", "upper", "join", "(", ")", "[", "]", "'a'", "1", "~", "+", "*", " ", "not", "is", "range", ","])  # fmt: skip
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(st.text(max_size=40), st.lists(PIECES, max_size=15).map(" ".join)))
 def test_any_leaf_renders_or_is_refused(leaf: str) -> None:
     try:
