@@ -80,6 +80,7 @@ class Cluster(models.Model):
             namespaces=tuple(self.namespaces),
             cluster_resources=self.cluster_resources,
             allow_loopback=settings.HUB_ALLOW_LOOPBACK,
+            private_networks=tuple(settings.HUB_PRIVATE_NETWORKS),
             max_in_flight=self.max_in_flight,
         )
 

@@ -49,6 +49,8 @@ class Application(models.Model):
     counts = models.JSONField(default=dict, blank=True)
     # What keeps an automated sync from starting now: {gate, reason} or empty.
     gate = models.JSONField(default=dict, blank=True)
+    # Held at an older Revision: {id, operation, revisions, digest, excluded, by, reason, until, at} or empty.
+    pin = models.JSONField(default=dict, blank=True)
     # Self-heal counters, episodes, attempted targets: state of hub.core decisions, opaque to everybody else.
     memory = models.JSONField(default=dict, blank=True)
     operation_phase = models.CharField(max_length=16, blank=True, default="")
@@ -139,6 +141,8 @@ class ResourceStatus(models.Model):
     health = models.CharField(max_length=16, blank=True, default="")
     health_message = models.CharField(max_length=500, blank=True, default="")
     is_hook = models.BooleanField(default=False)
+    # Taken over from nobody: its prune always waits for a person (sync-semantics.md 4.3).
+    adopted = models.BooleanField(default=False)
     wave = models.IntegerField(default=0)
     desired_hash = models.CharField(max_length=64, blank=True, default="")
     baseline = models.BinaryField(null=True, blank=True)

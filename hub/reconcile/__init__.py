@@ -13,7 +13,7 @@ from __future__ import annotations
 import uuid
 
 from hub.models import Application, SyncOperation
-from hub.reconcile import automation, concluding, deleting, judging, looking, operating, sourcing
+from hub.reconcile import automation, concluding, deleting, judging, looking, operating, pinning, sourcing
 from hub.reconcile.frame import Catalogue, Frame, PassResult
 from hub.services import leases
 
@@ -46,7 +46,7 @@ def _walk(frame: Frame) -> None:
     if operation is None and automation.paused(frame):
         concluding.paused(frame, automation.paused(frame))
         return
-    desired = sourcing.bring_up(frame, catalogue)
+    desired = pinning.hold(frame, sourcing.bring_up(frame, catalogue), catalogue)
     work = operating.load(frame, operation, desired)
     seen = looking.look(frame, desired, work)
     picture = judging.judge(frame, desired, seen)

@@ -77,7 +77,16 @@ def keep(frame: Frame, work: Work, outcome: Outcome) -> None:
         resource_version=metadata.get("resourceVersion", ""),
         wave=desired.classes[action.key].wave,
         drift=[],
+        **_adoption(frame, work, outcome),
     )
+
+
+def _adoption(frame: Frame, work: Work, outcome: Outcome) -> dict[str, bool]:
+    """An object taken over from no GitOps owner is remembered: its prune waits for a person (4.3)."""
+    row = frame.rows.get(outcome.action.key)
+    task = work.plan.by_id.get(outcome.action.task_id) if work.plan else None
+    fresh = task is not None and task.reason == "adopts existing object" and not (row and row.baseline)
+    return {"adopted": True} if fresh else {}
 
 
 def unwritten(frame: Frame, work: Work, manifest: Manifest) -> ObjectRules:

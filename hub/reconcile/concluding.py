@@ -52,6 +52,7 @@ ROW_FIELDS = [
     "health",
     "health_message",
     "is_hook",
+    "adopted",
     "wave",
     "desired_hash",
     "baseline",

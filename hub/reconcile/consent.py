@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from clusters.core.plan import ApprovalFact, Step, Wait, WindowBlock
+from clusters.core.plan import ApprovalFact, Step, Wait, WindowBlock, prune_digest
 from hub.core.windows import WindowDecision, WindowTarget, decide_windows, read_windows
 from hub.models import SyncOperation
 from hub.reconcile.frame import Frame
@@ -53,6 +53,16 @@ def request(frame: Frame, work: Work, wait: Wait) -> None:
 
 def question(work: Work, wait: Wait) -> str:
     """The digest that a confirmation of this wait must name, empty when nothing is asked."""
+    if work.plan is None:
+        return ""
     if wait.code == "prune_confirmation":
-        return "prune"
+        return prune_digest(work.plan.prunes)
     return work.operation.plan_digest if wait.code in {"hook_decision", "approval"} else ""
+
+
+def prunes_confirmed(work: Work) -> bool:
+    """Whether a person confirmed exactly the prunes of this plan."""
+    if work.plan is None or not work.operation.confirmed:
+        return False
+    digest = prune_digest(work.plan.prunes)
+    return any(entry.get("digest") == digest for entry in work.operation.confirmed)

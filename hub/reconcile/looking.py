@@ -66,7 +66,7 @@ def look(frame: Frame, desired: Desired, work: Work | None) -> Seen:
     keys |= work.wanted() if work is not None else set()
     kinds = {key[:2] for key in keys} | {key[:2] for key in frame.rows}
     with frame.stage("look"):
-        _read(frame, seen, kinds, keys, owner=frame.app.name)
+        _read(frame, seen, kinds, keys, _versions(desired))
         _read_managed_fields(frame, seen, desired)
         seen.incomplete.update(autoscalers.find(frame, desired.by_key.values(), seen.discovery))
     return seen
@@ -77,10 +77,17 @@ def look_for(frame: Frame, seen: Seen, keys: Iterable[ResourceKey]) -> None:
     missing = {key for key in keys if key not in seen.live and key not in seen.unknown}
     if missing and seen.problem is None:
         with frame.stage("look"):
-            _read(frame, seen, set(), missing, owner=frame.app.name)
+            _read(frame, seen, set(), missing, {})
 
 
-def _read(frame: Frame, seen: Seen, kinds: set[Kind], keys: set[ResourceKey], owner: str) -> None:
+def _versions(desired: Desired) -> dict[ResourceKey, str]:
+    """The version each target is written in: a watch shows the preferred one, and they may differ."""
+    return {key: str(manifest["apiVersion"]) for key, manifest in desired.by_key.items()}
+
+
+def _read(
+    frame: Frame, seen: Seen, kinds: set[Kind], keys: set[ResourceKey], versions: dict[ResourceKey, str]
+) -> None:
     served = {key for key in keys if seen.discovery.find(key.group, key.kind) is not None}
     for key in keys - served:
         # A kind that is not served has no objects, unless its group could not be read at all.
@@ -94,7 +101,8 @@ def _read(frame: Frame, seen: Seen, kinds: set[Kind], keys: set[ResourceKey], ow
             hub_id=frame.hub_id,
             kinds={kind for kind in kinds if seen.discovery.find(*kind) is not None},
             keys=served,
-            owner=owner,
+            owner=frame.app.name,
+            api_versions=versions,
         )
     except ClusterError as error:
         seen.problem = error

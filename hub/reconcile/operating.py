@@ -31,6 +31,7 @@ from clusters.core.plan import (
     next_retry,
     parse_sync_options,
     plan_digest,
+    prune_digest,
     record,
 )
 from clusters.core.plan.steps import Outcome
@@ -74,6 +75,9 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
     work.desired = work.desired or desired
     if _given_up(frame, work) or _not_yet(frame, work):
         return
+    if work.plan is not None and work.plan.open_hooks and _hook_choices(work.operation):
+        # Nothing was written yet: the answers make another plan.
+        work.plan = None
     if work.plan is None or (work.operation.retry_at is not None and not work.operation.terminate_requested):
         _begin(frame, work, seen, picture)
     assert work.plan is not None
@@ -209,13 +213,15 @@ def plan_facts(
         hooks={name: HookSuccess(*value) for name, value in (frame.memory.get("hooks") or {}).items()},
         hook_choices=_hook_choices(operation),
         confirmed_prunes=_confirmed_prunes(operation),
-        adopted=frozenset(key for key, row in frame.rows.items() if row.reason == "adopted"),
+        adopted=frozenset(key for key, row in frame.rows.items() if row.adopted),
+        files=sourcing.files_of(frame, desired),
         protected_kinds=protected_kinds(rules),
         budget=prune_budget(rules),
     )
 
 
 def _hook_choices(operation: SyncOperation) -> dict[str, str]:
+    """Hook source -> run or skip, as people answered the open questions (12 rules 6, 9)."""
     return {
         source: entry["choice"]
         for entry in operation.confirmed
@@ -241,7 +247,7 @@ def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
         problem=_problem(frame, seen, now),
         violations=fencing.violations(frame, desired, seen.discovery),
         confirmed=frozenset(),
-        confirmed_all=any(entry.get("digest") == "prune" for entry in operation.confirmed),
+        confirmed_all=consent.prunes_confirmed(work),
         terminate=operation.terminate_requested,
         prepare=lambda manifest, live: baselines.body(frame, work, manifest, live),
     )
@@ -287,6 +293,7 @@ def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
             "phase": verdict.phase,
             "until": verdict.until.isoformat() if verdict.until else None,
             "digest": consent.question(work, verdict),
+            "sources": [task.source for task in work.plan.open_hooks] if work.plan else [],
         }
         operation.message = verdict.reason[:1000]
         if operation.terminate_requested:
@@ -345,6 +352,7 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
             {name: [s.fingerprint, s.operation, s.revision, list(s.images)] for name, s in successes.items()}
         )
         frame.memory["hooks"] = hooks
+    _offer_prune_plan(work)
     full = (
         not operation.request.get("resources") and not operation.request.get("keys") and not work.plan.dry_run
     )
@@ -360,6 +368,17 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
             "message": message[:500],
             "at": operation.finished_at.isoformat(),
         }
+
+
+def _offer_prune_plan(work: Work) -> None:
+    """Guarded prunes wait for people: the operation keeps which, so that a confirmation can name them (4.3)."""
+    assert work.plan is not None
+    waiting = [
+        task for task in work.plan.tasks if task.code == "PruneSkipped" and "prune plan" in task.reason
+    ]
+    if waiting:
+        rows = [{"key": list(task.key), "uid": task.live_uid} for task in waiting]
+        work.operation.wait = {"prune_plan": {"digest": prune_digest(waiting), "objects": rows}}
 
 
 def identity(app: Application, digest: str) -> str:

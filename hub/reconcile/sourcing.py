@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from clusters.core.discovery import Discovery
 from clusters.core.hooks import Classified, classify, hook_set_digest
+from clusters.core.hooks.conditional import RUN_WHEN
 from clusters.core.manifests import (
     DesiredSet,
     Manifest,
@@ -22,6 +23,7 @@ from clusters.core.manifests import (
     desired_hash,
     desired_set,
     key_of,
+    metadata_map,
     stamp,
 )
 from clusters.core.plan import index_desired
@@ -326,3 +328,23 @@ def _problem(frame: Frame, states: list[SourceState], error: SourceError) -> Sou
     since = since or frame.now
     frame.memory["source_problem"] = {"code": error.code, "since": since.isoformat()}
     return SourceProblem(error.code, error.message, since, error.permanent)
+
+
+def files_of(frame: Frame, desired: Desired) -> dict[str, str] | None:
+    """Path -> object id of the source files at the target Revision; only read when a hook asks for `paths=` (rule 6)."""
+    asks = any("paths=" in str(metadata_map(m, "annotations").get(RUN_WHEN) or "") for m in desired.manifests)
+    state = (
+        frame.app.source_states.select_related("repository__project").order_by("index").first()
+        if asks
+        else None
+    )
+    if state is None or state.repository is None or not desired.revisions:
+        return None
+    try:
+        wanted = [Resolution(desired.revisions[0], name=state.ref_name, kind="commit")]
+        mirror = source.ensure(state.repository.access(), wanted, root=settings.HUB_MIRROR_DIR)
+        tree = mirror.tree(desired.revisions[0])
+        found = tree.files("", recurse=True, wanted=lambda _: True, ignored=lambda _: False)
+    except (SourceError, source.RefMoved, source.MirrorCorrupt):
+        return None  # unknown inputs: the hook runs, or asks a person
+    return {file.path: file.id for file in found}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from hub.core import specs
 from hub.errors import HubError
-from hub.models import Application, SyncOperation
+from hub.models import Application, ManifestSet, SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.services import audit, looks
 from hub.services.actors import Actor
@@ -152,14 +153,11 @@ def terminate(actor: Actor, app: Application) -> SyncOperation:
 
 @transaction.atomic
 def confirm(actor: Actor, app: Application, digest: str, choice: str = "") -> SyncOperation:
-    """Confirm the waiting prune, deletion or hook decision that carries this digest (access-and-api.md 4.2)."""
-    operation = app.operations.filter(phase__in=UNFINISHED).order_by("number").first()
-    if operation is None or operation.wait.get("digest") != digest:
-        raise HubError(
-            "nothing_to_confirm", f"nothing of {app.name} waits for {digest or 'a confirmation'}", status=409
-        )
-    operation.confirmed = [*operation.confirmed, {"digest": digest, "by": actor.name, "choice": choice}]
-    operation.save(update_fields=["confirmed"])
+    """Confirm what waits under this digest: prunes, a deletion, an open hook decision, or a prune plan.
+
+    A prune plan of an operation that ended becomes a follow-up operation of kind prune for exactly those objects
+    (sync-semantics.md 4.3). Raises HubError `nothing_to_confirm`, or `choice_needed` for a hook decision.
+    """
     audit.record(
         actor,
         "confirm",
@@ -169,8 +167,95 @@ def confirm(actor: Actor, app: Application, digest: str, choice: str = "") -> Sy
         reason=digest,
         level=3,
     )
+    operation = app.operations.filter(phase__in=UNFINISHED).order_by("number").first()
+    if digest and operation is not None and operation.wait.get("digest") == digest:
+        if operation.wait.get("code") == "hook_decision" and choice not in {"run", "skip"}:
+            raise HubError(
+                "choice_needed", "say whether the hooks run or are skipped", "choice=run or choice=skip"
+            )
+        entry = {
+            "digest": digest,
+            "by": actor.name,
+            "choice": choice,
+            "sources": operation.wait.get("sources", []),
+        }
+        operation.confirmed = [*operation.confirmed, entry]
+        operation.save(update_fields=["confirmed"])
+        looks.ask([app.id], level=LEVEL_KNOWN)
+        return operation
+    for ended in app.operations.exclude(phase__in=UNFINISHED).order_by("-number")[:20]:
+        plan = ended.wait.get("prune_plan") or {}
+        if len(digest) >= 12 and str(plan.get("digest") or "").startswith(digest):
+            objects = plan["objects"]
+            values = {"prune": True, "confirmed_prunes": objects, "keys": [entry["key"] for entry in objects]}
+            return request(actor, app, values, kind=SyncOperation.Kind.PRUNE)[0]
+    raise HubError(
+        "nothing_to_confirm", f"nothing of {app.name} waits for {digest or 'a confirmation'}", status=409
+    )
+
+
+@transaction.atomic
+def rollback(
+    actor: Actor, app: Application, number: int, *, reason: str = "", until: str = "next-change"
+) -> SyncOperation:
+    """Go back to the state of an earlier operation and stay there: a Pin; auto-sync stays on (12 rule 11).
+
+    `until`: next-change, manual, or an RFC 3339 time. Raises HubError `no_such_state` when the manifests of that
+    operation are no longer kept.
+    """
+    target = (
+        app.operations.filter(number=number, phase=SyncOperation.Phase.SUCCEEDED)
+        .exclude(manifest_digest="")
+        .first()
+    )
+    if target is None or not ManifestSet.objects.filter(digest=target.manifest_digest).exists():
+        raise HubError(
+            "no_such_state", f"operation {number} of {app.name} left no state to go back to", status=404
+        )
+    if until not in {"next-change", "manual"}:
+        try:
+            datetime.fromisoformat(until)
+        except ValueError:
+            raise HubError("invalid_until", f"{until!r} is neither next-change, manual nor a time") from None
+    before = app.pin or {}
+    # The newest commit may be ahead of what was rendered: both are bad until something newer comes.
+    newest = list(app.source_states.order_by("index").values_list("wanted", flat=True))
+    excluded = [list(app.revisions), newest, *(before.get("excluded") or [])]
+    pin = {
+        "operation": number,
+        "revisions": target.revisions,
+        "digest": target.manifest_digest,
+        "excluded": [
+            list(row) for row in dict.fromkeys(tuple(row) for row in excluded if row != target.revisions)
+        ],
+        "excluded_digests": sorted(
+            {app.manifest_digest, *before.get("excluded_digests", [])} - {target.manifest_digest}
+        ),
+        "by": actor.name,
+        "reason": reason,
+        "until": until,
+        "at": timezone.now().isoformat(),
+    }
+    Application.objects.filter(id=app.id).update(pin=pin)
+    values = {"prune": True, "rollback_to": number, "reason": reason}
+    return request(actor, app, values, kind=SyncOperation.Kind.ROLLBACK)[0]
+
+
+@transaction.atomic
+def unpin(actor: Actor, app: Application) -> None:
+    """Lift the Pin by hand; the newest Revision counts again. Raises HubError `not_pinned`."""
+    if not app.pin:
+        raise HubError("not_pinned", f"{app.name} is not pinned", status=409)
+    Application.objects.filter(id=app.id).update(pin={})
+    audit.record(
+        actor,
+        "unpin",
+        resource="application",
+        name=app.name,
+        project=app.project.name,
+        before={"pin": app.pin},
+    )
     looks.ask([app.id], level=LEVEL_KNOWN)
-    return operation
 
 
 def close_superseded(operation: SyncOperation) -> None:
