@@ -40,12 +40,12 @@ def find(frame: Frame, manifests: Iterable[Manifest], discovery: Discovery) -> d
     try:
         state = everything(frame.connection, kinds)
     except ClusterError as error:
-        frame.caches["scaled"] = Scaled(problem=error.message)
+        frame.scaled = Scaled(problem=error.message)
         return {}
     refused = {kind: error.message for kind, error in state.errors.items() if _refused(error)}
     troubles = [error.message for error in state.errors.values() if not _refused(error)]
     troubles += [f"discovery of {group} failed" for group in broken]
-    frame.caches["scaled"] = Scaled(
+    frame.scaled = Scaled(
         scale_targets(state.objects.values()), frozenset(kinds), "; ".join(troubles)
     )
     return refused
@@ -54,7 +54,7 @@ def find(frame: Frame, manifests: Iterable[Manifest], discovery: Discovery) -> d
 def rules_for(frame: Frame, manifest: Manifest) -> ObjectRules:
     """The rule that leaves `spec.replicas` to the autoscaler of this manifest's object; with a problem while nobody
     knows whether there is one."""
-    scaled = frame.caches.get("scaled")
+    scaled: Scaled | None = frame.scaled
     if scaled is None:
         return NO_RULES
     if not scaled.problem or not has_replicas(manifest):
@@ -69,7 +69,7 @@ def rules_for(frame: Frame, manifest: Manifest) -> ObjectRules:
 
 def reason(frame: Frame, manifest: Manifest) -> str:
     """`replicas ignored: scaled by HorizontalPodAutoscaler shop/api`, or empty."""
-    scaled = frame.caches.get("scaled")
+    scaled: Scaled | None = frame.scaled
     if scaled is None or not has_replicas(manifest):
         return ""
     return next((path.rule for path in autoscaler_rules(manifest, scaled.targets).paths), "")
@@ -77,7 +77,7 @@ def reason(frame: Frame, manifest: Manifest) -> str:
 
 def kinds_of(frame: Frame) -> frozenset[Kind]:
     """The autoscaler kinds that this pass looked up: worth a watch in the process that owns the cluster."""
-    scaled = frame.caches.get("scaled")
+    scaled: Scaled | None = frame.scaled
     return scaled.kinds if scaled is not None else frozenset()
 
 

@@ -43,7 +43,10 @@ class PassResult:
 
 @dataclass
 class Frame:
-    """One pass over one Application. `rows` are its resources by key; `dirty` the keys that must be stored."""
+    """One pass over one Application. `rows` are its resources by key; `dirty` the keys that must be stored.
+
+    `caches` follow from the Project and may be dropped at any time; `scaled` is what this pass saw (`autoscalers`).
+    """
 
     lease: leases.Lease
     app: Application
@@ -59,6 +62,7 @@ class Frame:
     result: PassResult = field(default_factory=PassResult)
     conditions: list[dict[str, str]] = field(default_factory=list)
     caches: dict[str, Any] = field(default_factory=dict)
+    scaled: Any = None
 
     @classmethod
     def open(cls, lease: leases.Lease) -> Frame:

@@ -37,6 +37,7 @@ from clusters.core.plan import (
 from clusters.core.plan.steps import Outcome
 from clusters.services import carry_out
 from hub.core.plans import protected_kinds, prune_budget
+from hub.errors import SourceError
 from hub.models import Application, SyncOperation
 from hub.reconcile import baselines, consent, fencing, looking, sourcing
 from hub.reconcile import work as works
@@ -63,17 +64,29 @@ def load(frame: Frame, operation: SyncOperation | None, desired: Desired) -> Wor
         return None
     work = works.read(operation)
     work.desired = desired
-    if operation.manifest_digest and operation.manifest_digest != desired.digest:
-        work.desired = sourcing.load(
-            frame, operation.manifest_digest, desired.catalogue, tuple(operation.revisions)
-        )
+    if operation.manifest_digest:
+        if operation.manifest_digest != desired.digest:
+            digest, revisions = operation.manifest_digest, list(operation.revisions)
+            work.desired = sourcing.load(frame, digest, desired.catalogue, tuple(revisions))
+    elif operation.request.get("revisions"):
+        _ask_for_revisions(frame, work, desired)
     return work
+
+
+def _ask_for_revisions(frame: Frame, work: Work, desired: Desired) -> None:
+    """A request that names revisions is rendered there; what they resolve to stays for every attempt (3.1)."""
+    try:
+        digest, revisions = sourcing.render_at(frame, list(work.operation.request["revisions"]))
+    except SourceError as error:
+        end(frame, work, Phase.ERROR, f"{error.code}: {error.message}")
+        return
+    work.desired = sourcing.load(frame, digest, desired.catalogue, tuple(revisions))
 
 
 def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Picture) -> None:
     """Take Steps until the operation ends or must wait. Every Step is stored before the next is asked for."""
     work.desired = work.desired or desired
-    if _given_up(frame, work) or _not_yet(frame, work):
+    if work.ended or _given_up(frame, work) or _not_yet(frame, work):
         return
     if work.plan is not None and work.plan.open_hooks and _hook_choices(work.operation):
         # Nothing was written yet: the answers make another plan.
@@ -209,7 +222,10 @@ def plan_facts(
         violations=fencing.violations(frame, desired, seen.discovery),
         invalid=[(ResourceKey("", item.label, "", ""), item.message) for item in desired.parts.invalid],
         incomplete=frozenset(seen.incomplete),
-        in_place=frozenset(picture.in_place),
+        # Judged against the newest set; what another Revision wants differently is not in place for it.
+        in_place=frozenset(
+            key for key in picture.in_place if desired.hashes.get(key) == frame.rows[key].desired_hash
+        ),
         hooks={name: HookSuccess(*value) for name, value in (frame.memory.get("hooks") or {}).items()},
         hook_choices=_hook_choices(operation),
         confirmed_prunes=_confirmed_prunes(operation),

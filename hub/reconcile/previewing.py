@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-
 from clusters.core.plan import build_plan, describe
-from hub import render, source
-from hub.core.manifest_sets import join
-from hub.core.sources import parse_sources
-from hub.errors import HubError, SourceError
+from hub.errors import HubError
 from hub.models import Application, SyncOperation
 from hub.reconcile import judging, looking, operating, sourcing
 from hub.reconcile.frame import Frame
@@ -30,7 +25,7 @@ def preview(app: Application, values: dict[str, Any]) -> dict[str, Any]:
     if catalogue.problem is not None:
         raise HubError("cluster_unreachable", catalogue.problem.message, permanent=False, status=503)
     if values.get("revisions"):
-        digest, revisions = _render_at(frame, list(values["revisions"]))
+        digest, revisions = sourcing.render_at(frame, list(values["revisions"]))
     else:
         digest, revisions = app.manifest_digest, list(app.revisions)
     desired = sourcing.load(frame, digest, catalogue, tuple(revisions))
@@ -65,33 +60,3 @@ def _diff(frame: Frame, picture: judging.Picture, desired: Desired) -> list[dict
         for key, verdict in sorted(picture.verdicts.items())
         if verdict.status != "Synced"
     ]
-
-
-def _render_at(frame: Frame, revisions: list[str]) -> tuple[str, list[str]]:
-    """Render every source at the asked revision (a branch, tag or commit) without moving the Application."""
-    states = list(frame.app.source_states.select_related("repository__project").order_by("index"))
-    entries = parse_sources({"sources": frame.app.sources}, allow_file=settings.HUB_ALLOW_LOOPBACK)
-    if len(revisions) != len(entries) or len(states) != len(entries):
-        raise HubError("invalid_revisions", f"{len(entries)} revisions are needed, one per source")
-    sets, shas = [], []
-    for state, entry, revision in zip(states, entries, revisions, strict=True):
-        if state.repository is None:
-            raise SourceError("SourceNotPermitted", f"repository {entry.repo_url} is not registered")
-        found = source.obtain(
-            state.repository.access(),
-            [source.Wanted(revision, entry.tag_prefix)],
-            root=settings.HUB_MIRROR_DIR,
-        )
-        sha = found.resolutions[0].sha
-        rendered = render.render(
-            found.mirror.tree(sha),
-            entry,
-            application=render.ApplicationFacts(
-                frame.app.name, frame.app.destination_namespace, frame.app.project.name
-            ),
-            cluster=render.ClusterFacts(frame.app.cluster.version),
-            options=render.RenderOptions(frame.mask_key, settings.HUB_SOURCE_LIMITS),
-        )
-        sets.append(rendered.manifests)
-        shas.append(sha)
-    return sourcing.keep(sets[0] if len(sets) == 1 else join(sets, frame.mask_key)), shas

@@ -348,3 +348,33 @@ def files_of(frame: Frame, desired: Desired) -> dict[str, str] | None:
     except (SourceError, source.RefMoved, source.MirrorCorrupt):
         return None  # unknown inputs: the hook runs, or asks a person
     return {file.path: file.id for file in found}
+
+
+def render_at(frame: Frame, revisions: list[str]) -> tuple[str, list[str]]:
+    """Render every source at the asked revision (a branch, tag or commit) without moving the Application."""
+    states = list(frame.app.source_states.select_related("repository__project").order_by("index"))
+    entries = parse_sources({"sources": frame.app.sources}, allow_file=settings.HUB_ALLOW_LOOPBACK)
+    if len(revisions) != len(entries) or len(states) != len(entries):
+        raise SourceError("InvalidSource", f"{len(entries)} revisions are needed, one per source")
+    sets, shas = [], []
+    for state, entry, revision in zip(states, entries, revisions, strict=True):
+        if state.repository is None:
+            raise SourceError("SourceNotPermitted", f"repository {entry.repo_url} is not registered")
+        found = source.obtain(
+            state.repository.access(),
+            [source.Wanted(revision, entry.tag_prefix)],
+            root=settings.HUB_MIRROR_DIR,
+        )
+        sha = found.resolutions[0].sha
+        rendered = render.render(
+            found.mirror.tree(sha),
+            entry,
+            application=render.ApplicationFacts(
+                frame.app.name, frame.app.destination_namespace, frame.app.project.name
+            ),
+            cluster=render.ClusterFacts(frame.app.cluster.version),
+            options=render.RenderOptions(frame.mask_key, settings.HUB_SOURCE_LIMITS),
+        )
+        sets.append(rendered.manifests)
+        shas.append(sha)
+    return keep(sets[0] if len(sets) == 1 else join(sets, frame.mask_key)), shas
