@@ -16,6 +16,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.permissions import SAFE_METHODS
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -129,7 +130,9 @@ class Door(APIView):
                     return _replay(known, row.digest)
                 response = post(request, *args, **kwargs)
                 row.status = response.status_code
-                row.answer = json.loads(orjson.dumps(response.data)) if self.keeps_answers else None
+                row.answer = (
+                    orjson.loads(JSONRenderer().render(response.data)) if self.keeps_answers else None
+                )
                 row.save(update_fields=["status", "answer"])
             return response
 

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hub.api import changes, shapes
-from hub.api.access import actor, administrators_only, person
+from hub.api.access import actor, person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, etag, expected_generation, flag, merged, not_modified, rehearse
 from hub.api.lists import Listing, prefix, truth
@@ -70,7 +70,8 @@ class Projects(Door):
         "Create a project", body=shapes.ProjectDocument, answer=shapes.Project, status=201, dry_run=True
     )
     def post(self, request: Request) -> Response:
-        administrators_only(request)
+        if not person(request).is_superuser:
+            raise rights.Forbidden("create", "projects")
         document = document_of(request, READONLY)
 
         def create() -> dict[str, Any]:
@@ -140,8 +141,9 @@ class OneProject(Door):
 
     @documented("Delete an empty project", status=204)
     def delete(self, request: Request, name: str) -> Response:
-        administrators_only(request)
         project = find(request, name, "delete")
+        if not person(request).is_superuser:
+            raise rights.Forbidden("delete", f"project {name}")
         if self.dry_run:
             rehearse(lambda: {"deleted": projects.delete(actor(request), project)})
         else:

@@ -16,14 +16,15 @@ from datetime import timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
-from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
+from django.contrib.auth import get_user
+from django.db import connection
+from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.utils import timezone
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
 from hub.api import errors
-from hub.api.access import Sessions, Tokens
+from hub.api.access import Tokens
 from hub.errors import HubError
 from hub.models import Event, User
 from hub.services import rights
@@ -89,18 +90,16 @@ class Feed:
 
 
 def _signed_in(request: HttpRequest) -> User:
-    """The REST sign-in, for a plain view; the session is read again on every check."""
-    wrapped = Request(request, authenticators=[Tokens(), Sessions()])
-    if hasattr(request, "_cached_user"):
-        del request._cached_user
-    session = getattr(request, "session", None)
-    if session is not None and hasattr(session, "_session_cache"):
-        del session._session_cache
-    user = wrapped.user
-    if user is None or not user.is_authenticated or not user.is_active:
-        raise HubError(
-            "not_signed_in", errors.CODES["not_signed_in"], errors.HINTS["not_signed_in"], status=401
-        )
+    """Token or session, read from the database now: what the request knew when it came may be gone (B7)."""
+    found = Tokens().authenticate(Request(request))
+    if found is not None:
+        return found[0]
+    fresh = HttpRequest()
+    fresh.session = type(request.session)(request.session.session_key)
+    user = get_user(fresh)
+    if not isinstance(user, User) or not user.is_active:
+        code = "not_signed_in"
+        raise HubError(code, errors.CODES[code], errors.HINTS[code], status=401)
     return user
 
 
@@ -109,7 +108,9 @@ def _borrowed(call: Any, *args: Any) -> Any:
     try:
         return call(*args)
     finally:
-        close_old_connections()
+        # Back to the pool now, not when the stream ends; inside a transaction it is somebody else's.
+        if not connection.in_atomic_block:
+            connection.close()
 
 
 _open: dict[uuid.UUID, int] = {}
@@ -117,14 +118,14 @@ _open: dict[uuid.UUID, int] = {}
 
 async def stream(request: HttpRequest, name: str = "") -> HttpResponseBase:
     """Open a stream; refusals have the shape of every other failure."""
-    if request.method != "GET":
-        return errors.answer(request, 405)
     feed = Feed(request, application=name)
     try:
         user = await sync_to_async(_borrowed)(feed.admit)
         resumed = await sync_to_async(_borrowed)(feed.start, request.headers.get("Last-Event-ID", ""))
     except (HubError, APIException) as error:
         return await sync_to_async(_refusal)(error, request)
+    if request.method != "GET":
+        return errors.answer(request, 405)
     if _open.get(user.pk, 0) >= MOST_PER_PERSON:
         return errors.answer(request, 429)
     response = StreamingHttpResponse(_messages(feed, user, resumed), content_type="text/event-stream")
@@ -135,8 +136,6 @@ async def stream(request: HttpRequest, name: str = "") -> HttpResponseBase:
 
 
 def _refusal(error: Exception, request: HttpRequest) -> HttpResponseBase:
-    from django.http import JsonResponse
-
     shaped = errors.handle(error, {"request": request})
     headers = {"X-Request-Id": errors.request_id(request)}
     return JsonResponse(shaped.data, status=shaped.status_code, headers=headers)

@@ -58,7 +58,16 @@ def test_app_list_is_a_table_for_people_and_json_for_programs() -> None:
     factories.application("web", sync_status="Synced", health_status="Healthy", revisions=["a" * 40])
     _, table, _ = run("app", "list")
     lines = table.splitlines()
-    assert lines[0].split() == ["NAME", "PROJECT", "CLUSTER", "NAMESPACE", "SYNC", "HEALTH", "PHASE", "REVISION"]
+    assert lines[0].split() == [
+        "NAME",
+        "PROJECT",
+        "CLUSTER",
+        "NAMESPACE",
+        "SYNC",
+        "HEALTH",
+        "PHASE",
+        "REVISION",
+    ]
     assert lines[1].split() == ["web", "shop", "dev", "shop", "Synced", "Healthy", "-", "a" * 12]
     assert json.loads(run("app", "list", "-o", "json")[1])[0]["name"] == "web"
     assert run("app", "list", "--project", "bank")[1] == "none\n"

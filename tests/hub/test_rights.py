@@ -1,0 +1,289 @@
+"""Who may see and do what, generated from the router: no route is forgotten (A12, B1, B3, B6; access-and-api.md 2)."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.urls import URLPattern, URLResolver, get_resolver
+from django.utils import timezone
+
+from clusters.models import Cluster
+from guard.redact import redact
+from hub.api import throttle
+from hub.core.manifest_sets import Origin, manifest_set, pack
+from hub.models import (
+    Application,
+    AuditEvent,
+    Event,
+    IdempotentAnswer,
+    ManifestSet,
+    Project,
+    Repository,
+    ResourceStatus,
+    SyncOperation,
+    User,
+)
+from hub.services import accounts, rights
+from hub.services.actors import SYSTEM
+from tests.hub import factories
+from tests.hub.conftest import Api
+
+pytestmark = pytest.mark.django_db
+VERBS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+SENTINEL = "sentinel-77aa01"
+# What answers without a sign-in; a new route fails until somebody writes it here (A12).
+OPEN = {
+    ("POST", "/api/v1/session"),
+    ("GET", "/livez"),
+    ("HEAD", "/livez"),
+    ("GET", "/readyz"),
+    ("HEAD", "/readyz"),
+    ("GET", "/healthz"),
+    ("HEAD", "/healthz"),
+}
+# Addresses that exist for everybody: the catch-all that answers 404, the sign-in form, webhooks that prove themselves.
+NOWHERE = re.compile(
+    r"^/api/v1/$|^/admin/(login|jsi18n)/|^/admin/\(\?P<url>|^/webhooks|^/api/(v1/)?webhooks?"
+)
+# Looking again changes nothing of what is wanted (AC2).
+MAY_ALSO_READERS = ("/refresh",)
+HEALTH = {"/livez", "/readyz", "/healthz"}
+
+
+def routes(patterns: Any = None, prefix: str = "/") -> Iterator[str]:
+    for pattern in patterns or get_resolver().url_patterns:
+        address = prefix + str(pattern.pattern).lstrip("^").rstrip("$")
+        if isinstance(pattern, URLResolver):
+            yield from routes(pattern.url_patterns, address)
+        elif isinstance(pattern, URLPattern):
+            yield address
+
+
+def filled(route: str, **known: Any) -> str:
+    def value(match: re.Match[str]) -> str:
+        kind, name = match.group(1) or "", match.group(2)
+        return str(known.get(name) or (uuid.UUID(int=1) if "uuid" in kind else "web"))
+
+    return re.sub(r"<(?:(\w+:))?(\w+)>", value, route).replace("\\Z", "")
+
+
+def test_a12_every_route_wants_a_sign_in_unless_it_is_listed() -> None:
+    seen, nobody = set(), Api()
+    for route in routes():
+        if NOWHERE.search(route):
+            continue
+        address = filled(route)
+        for verb in VERBS:
+            seen.add((verb, route))
+            if (verb, route) in OPEN or (route in HEALTH and verb != "GET"):
+                continue
+            status = nobody(verb, address).status_code
+            assert status in {301, 302, 401, 403}, (verb, address, status)
+    assert seen >= OPEN
+
+
+@pytest.fixture(autouse=True)
+def generous_budgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests ask more than a person may."""
+    for kind in throttle.RATES:
+        monkeypatch.setitem(throttle.RATES, kind, throttle.Rate(1e6, 1e6))
+
+
+@pytest.fixture
+def world(shop: Project) -> dict[str, Any]:
+    """Everything of Project `shop`, with sentinels in every secret field."""
+    repository = Repository(
+        url="https://git.example.com/shop/web.git", normal_url="git.example.com/shop/web", project=shop
+    )
+    for column in ("password", "bearer_token", "ssh_private_key", "client_key_pem", "proxy_url"):
+        setattr(repository, column, f"{SENTINEL}-{column}")
+    repository.save()
+    cluster = Cluster(name="dev", server="https://dev.example.com", scope="shop")
+    for column in ("token", "client_key_pem", "proxy_url"):
+        setattr(cluster, column, f"{SENTINEL}-{column}")
+    cluster.save()
+    app = factories.application("web", cluster=cluster)
+    app.source_states.create(index=0, repository=repository)
+    operation = SyncOperation.objects.create(application=app, number=1)
+    Event.objects.create(
+        key="e/1", name="sync-failed", project="shop", application=app.id, occurred_at=timezone.now()
+    )
+    ResourceStatus.objects.create(application=app, kind="Secret", name="login", status="OutOfSync")
+    secret = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": "login",
+            "annotations": {"kubectl.kubernetes.io/last-applied-configuration": SENTINEL},
+        },
+        "stringData": {"password": f"{SENTINEL}-rendered"},
+    }
+    rendered = manifest_set([secret], [Origin(1, "login.yaml")], b"k" * 32)
+    ManifestSet.objects.create(digest=rendered.digest, data=pack(rendered), objects_count=1)
+    Application.objects.filter(id=app.id).update(manifest_digest=rendered.digest)
+    return {"app": app, "repository": repository, "cluster": cluster, "operation": operation}
+
+
+def known(route: str, world: dict[str, Any]) -> dict[str, Any]:
+    """The real names of the objects of `shop` for the parameters of a route."""
+    if "/repositories/" in route:
+        return {"key": world["repository"].id}
+    if "/operations/" in route:
+        return {"key": world["operation"].id}
+    if "/clusters/" in route:
+        return {"name": "dev"}
+    return {"name": "shop"} if "/projects/" in route else {"name": "web"}
+
+
+def object_routes() -> list[str]:
+    found = [route for route in routes() if route.startswith("/api/v1/") and "<" in route]
+    own = ("/accounts/", "/tokens/", "/webhooks/")
+    return [route for route in found if not any(part in route for part in own)]
+
+
+def snapshot() -> dict[str, Any]:
+    ignored = {AuditEvent, IdempotentAnswer}
+    models = [Application, Project, Repository, Cluster, SyncOperation, Event, ResourceStatus]
+    return {
+        model.__name__: list(model.objects.order_by("pk").values())
+        for model in models
+        if model not in ignored
+    }
+
+
+def test_b1_b3_a_stranger_gets_the_same_404_everywhere_and_changes_nothing(
+    world: dict[str, Any], charlie: User, nudged: list[Any]
+) -> None:
+    api = Api(charlie)
+    before = snapshot()
+    bodies: dict[str, dict[str, Any]] = {
+        "confirm": {"digest": "x"},
+        "sync": {},
+    }
+    tried = 0
+    for route in object_routes():
+        if route.endswith("/stream"):
+            continue
+        for verb in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            body = None if verb in {"GET", "DELETE"} else bodies.get(route.rsplit("/", 1)[-1], {})
+            hidden = api(verb, filled(route, **known(route, world)), body, If_Match="*")
+            missing = api(verb, filled(route, name="no-such-name", key=uuid.UUID(int=2)), body, If_Match="*")
+            if hidden.status_code == 405:
+                continue
+            tried += 1
+            assert hidden.status_code == 404, (verb, route, hidden.content)
+            assert hidden.content == missing.content, (verb, route)
+    assert tried > 25
+    assert snapshot() == before
+    assert nudged == []
+
+
+def test_b1_a_reader_reads_everything_and_changes_nothing(
+    world: dict[str, Any], bob: User, nudged: list[Any]
+) -> None:
+    api = Api(bob)
+    before = snapshot()
+    for route in object_routes():
+        address = filled(route, **known(route, world))
+        for verb in ("POST", "PUT", "PATCH", "DELETE"):
+            if route.endswith(MAY_ALSO_READERS) and verb == "POST":
+                continue
+            answer = api(verb, address, {"digest": "x"} if verb == "POST" else {}, If_Match="*")
+            assert answer.status_code in {403, 405}, (verb, route, answer.content)
+        if not route.endswith("/stream"):
+            assert api.get(address).status_code in {200, 404, 405}, route
+    assert snapshot() == before
+    assert nudged == []
+
+
+def everything(api: Api, world: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every answer of every GET of the API, and of the writes that answer with objects."""
+    for route in routes():
+        if not route.startswith("/api/v1/") or route.endswith("/stream"):
+            continue
+        yield route, api.get(filled(route, **known(route, world), username="alice")).content.decode()
+    for view in ("applications?view=full", "applications?count=true"):
+        yield view, api.get(f"/{view}").content.decode()
+    key = world["repository"].id
+    patch = {"username": "robot", "password": f"{SENTINEL}-new-password"}
+    yield "patch repository", api.patch(f"/repositories/{key}", patch, If_Match="*").content.decode()
+    token = {"token": f"{SENTINEL}-new-token", "client_key_pem": ""}
+    yield "patch cluster", api.patch("/clusters/dev", token, If_Match="*").content.decode()
+    broken = {"url": f"https://x:{SENTINEL}-url@git.example.com:99999/a.git"}
+    yield "bad repository", api.post("/repositories", broken).content.decode()
+    bad = {
+        "name": "x",
+        "server": "https://127.0.0.1",
+        "client_key_pem": f"{SENTINEL}-key",
+        "client_certificate_pem": SENTINEL,
+    }
+    yield "bad cluster", api.post("/clusters", bad).content.decode()
+    yield "audit", api.get("/audit").content.decode()
+
+
+@pytest.mark.parametrize("role", ["owner", "reader", "admin"])
+def test_b6_no_answer_contains_a_stored_secret(
+    world: dict[str, Any], role: str, alice: User, bob: User, dana: User, capsys: Any
+) -> None:
+    person = {"owner": alice, "reader": bob, "admin": dana}[role]
+    for where, text in everything(Api(person), world):
+        assert SENTINEL not in text, where
+    logged = capsys.readouterr()
+    assert SENTINEL not in logged.out + logged.err
+    assert SENTINEL not in str(list(AuditEvent.objects.values()))
+
+
+def test_c4_rendered_secrets_are_masks_and_last_applied_is_gone(world: dict[str, Any], bob: User) -> None:
+    manifest = Api(bob).get("/applications/web/manifests").json()["items"][0]["manifest"]
+    assert manifest["stringData"]["password"].startswith("++++++++")
+    assert manifest["metadata"]["annotations"] == {}
+
+
+def test_w23_a_stranger_counts_only_what_is_his(world: dict[str, Any], charlie: User, bank: Project) -> None:
+    factories.application("vault", project=bank)
+    page = Api(charlie).get("/applications?count=true").json()
+    assert (page["total"], [row["name"] for row in page["items"]]) == (1, ["vault"])
+    assert Api(charlie).get("/events").json()["items"] == []
+    assert Api(charlie).get("/operations").json()["items"] == []
+
+
+def test_b14_an_owner_cannot_enlarge_the_fence(alice: User, shop: Project) -> None:
+    rules = {**shop.rules, "sources": {"allow": ["**"]}}
+    answer = Api(alice).patch("/projects/shop", {"rules": rules}, If_Match="*")
+    assert answer.status_code == 403
+    assert "clusters, update" in answer.json()["message"]
+    assert Api(alice).patch("/projects/shop", {"description": "ours"}, If_Match="*").status_code == 200
+
+
+def test_audit_is_for_owners_and_only_of_their_project(
+    alice: User, bob: User, dana: User, bank: Project
+) -> None:
+    AuditEvent.objects.create(action="create", project="shop")
+    AuditEvent.objects.create(action="create", project="bank")
+    assert [row["project"] for row in Api(alice).get("/audit").json()["items"]] == ["shop"]
+    assert Api(bob).get("/audit").json()["items"] == []
+    assert len(Api(dana).get("/audit").json()["items"]) == 2
+
+
+def test_a_disabled_person_may_nothing(alice: User, shop: Project) -> None:
+    assert rights.may(alice, "sync", shop)
+    accounts.update(SYSTEM, alice, {"active": False})
+    assert not rights.may(alice, "get", shop)
+
+
+def test_a_group_gives_its_role_to_its_members(charlie: User, shop: Project) -> None:
+    accounts.update(SYSTEM, charlie, {"groups": ["shop-team"]})
+    assert not rights.may(charlie, "get", shop)
+    shop.members.create(group=charlie.groups.get(), role="reader")
+    assert rights.may(charlie, "get", shop)
+    assert not rights.may(charlie, "sync", shop)
+
+
+def test_c2_a_poll_error_shows_no_credentials() -> None:
+    assert redact("fatal: https://user:secret-word@git.example.com/x.git?token=abc") == (
+        "fatal: https://git.example.com/x.git"
+    )
