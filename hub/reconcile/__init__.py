@@ -13,7 +13,17 @@ from __future__ import annotations
 import uuid
 
 from hub.models import Application, SyncOperation
-from hub.reconcile import automation, concluding, deleting, judging, looking, operating, pinning, sourcing
+from hub.reconcile import (
+    automation,
+    concluding,
+    deleting,
+    judging,
+    looking,
+    losing,
+    operating,
+    pinning,
+    sourcing,
+)
 from hub.reconcile.frame import Catalogue, Frame, PassResult
 from hub.services import leases
 
@@ -25,20 +35,24 @@ def reconcile(application_id: uuid.UUID) -> PassResult:
     lease = leases.claim(application_id)
     if lease is None:
         return PassResult()
-    frame = Frame.open(lease)
+    frame = None
     try:
+        frame = Frame.open(lease)
         _walk(frame)
     except leases.LeaseLost:
         # Another worker owns the row; whatever this pass knew is refused by the fence.
         leases.release(lease)
     except Exception:
-        concluding.broken(frame)
+        concluding.broken(lease)
         raise
-    return frame.result
+    return frame.result if frame is not None else PassResult()
 
 
 def _walk(frame: Frame) -> None:
     operation = operating.unfinished(frame)
+    if losing.is_lost(frame):
+        losing.give_up(frame, operation)
+        return
     catalogue = looking.catalogue(frame)
     if deleting.wanted(frame, operation):
         _delete(frame, operation, catalogue)

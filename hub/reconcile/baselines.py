@@ -68,6 +68,7 @@ def keep(frame: Frame, work: Work, outcome: Outcome) -> None:
         from_manifest=action.verb != "apply",
     )
     metadata = answer["metadata"]
+    work.kept.add(action.key)
     frame.change(
         action.key,
         version=answer["apiVersion"].rpartition("/")[2],

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
-from django.db import transaction
+from django.db import close_old_connections, transaction
 from django.db.models import Case, DateTimeField, F, PositiveSmallIntegerField, Value, When
 from django.utils import timezone
 
+from clusters.core.manifests import ResourceKey
 from hub.core import schedule
 from hub.core.events import happened
 from hub.models import Application, ResourceStatus, SyncOperation
@@ -79,8 +81,8 @@ def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work:
             work.save_values()
             works.save_operation(frame, work)
         save_rows(frame)
-        frame.result.events = events.store(app, told, _context(frame, work))
-        _save_application(frame, again)
+        frame.result.events = events.store(app, told, context_of(frame, work))
+        save_application(frame, again)
     leases.keeper.drop(frame.lease)
     frame.result.phase, frame.result.app = app.operation_phase, app
     frame.result.kinds = frozenset(key[:2] for key in frame.rows) | autoscalers.kinds_of(frame)
@@ -162,7 +164,7 @@ def operation_view(operation: SyncOperation, work: Work | None = None) -> dict[s
     }
 
 
-def _context(frame: Frame, work: Work | None) -> dict[str, Any]:
+def context_of(frame: Frame, work: Work | None) -> dict[str, Any]:
     app = frame.app
     urls = [entry.get("repoURL", "") for entry in app.sources]
     revisions = [
@@ -239,10 +241,14 @@ def _timer(frame: Frame) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def save_rows(frame: Frame) -> None:
-    """One upsert for the rows that changed, one delete for those that are gone (performance.md 3.7)."""
-    if frame.dirty:
-        rows = [frame.rows[key] for key in sorted(frame.dirty) if key in frame.rows]
+def save_rows(frame: Frame, only: Set[ResourceKey] | None = None) -> None:
+    """One upsert for the rows that changed, one delete for those that are gone (performance.md 3.7).
+
+    `only`: store no more than these of the changed rows; the others wait for the end of the pass.
+    """
+    chosen = frame.dirty if only is None else frame.dirty & only
+    if chosen:
+        rows = [frame.rows[key] for key in sorted(chosen) if key in frame.rows]
         for row in rows:
             row.id = None  # type: ignore[assignment]
         ResourceStatus.objects.bulk_create(
@@ -251,7 +257,9 @@ def save_rows(frame: Frame) -> None:
             unique_fields=["application", "group", "kind", "namespace", "name"],
             update_fields=ROW_FIELDS,
         )
-        frame.dirty.clear()
+        frame.dirty = frame.dirty - chosen
+    if only is not None:
+        return
     for key in frame.dropped:
         ResourceStatus.objects.filter(
             application=frame.app, group=key.group, kind=key.kind, namespace=key.namespace, name=key.name
@@ -259,7 +267,7 @@ def save_rows(frame: Frame) -> None:
     frame.dropped.clear()
 
 
-def _save_application(frame: Frame, again: datetime) -> None:
+def save_application(frame: Frame, again: datetime, lost_passes: int = 0) -> None:
     app, lease = frame.app, frame.lease
     values = {name: getattr(app, name) for name in STATUS_FIELDS}
     saved = Application.objects.filter(id=app.id, fence=lease.fence).update(
@@ -276,7 +284,7 @@ def _save_application(frame: Frame, again: datetime) -> None:
         ),
         lease_until=None,
         lease_owner="",
-        lost_passes=0,
+        lost_passes=lost_passes,
     )
     if not saved:
         raise leases.LeaseLost(str(app.id))
@@ -301,17 +309,18 @@ def _keep_status(frame: Frame, again: datetime) -> None:
     frame.app.conditions, frame.app.memory = frame.conditions, frame.memory
     frame.app.observed_generation = frame.app.generation
     frame.result.again_in_s = max(0.0, (again - timezone.now()).total_seconds())
-    _save_application(frame, again)
+    save_application(frame, again)
     leases.keeper.drop(frame.lease)
 
 
-def broken(frame: Frame) -> None:
+def broken(lease: leases.Lease) -> None:
     """A pass ended by an unexpected error: a condition says so, the row is looked at later, others go on."""
-    failures = int((frame.app.memory or {}).get("failures") or 0) + 1
-    memory = {**(frame.app.memory or {}), "failures": failures}
+    app = lease.application
+    failures = int((app.memory or {}).get("failures") or 0) + 1
+    memory = {**(app.memory or {}), "failures": failures}
     now = timezone.now()
     again = schedule.next_look(
-        schedule.LookFacts(now=now, seed=str(frame.app.id), watched=False, failures=failures)
+        schedule.LookFacts(now=now, seed=str(app.id), watched=False, failures=failures)
     )
     condition = {
         "type": "ComparisonError",
@@ -319,9 +328,11 @@ def broken(frame: Frame) -> None:
         "message": "the last pass failed unexpectedly; see the log of the worker",
         "since": now.isoformat(),
     }
-    leases.keeper.drop(frame.lease)
-    Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).update(
-        conditions=[*[c for c in frame.app.conditions if c.get("code") != "internal"], condition],
+    leases.keeper.drop(lease)
+    # The error may be that of a broken connection: a new one can still give the lease back.
+    close_old_connections()
+    Application.objects.filter(id=app.id, fence=lease.fence).update(
+        conditions=[*[c for c in app.conditions if c.get("code") != "internal"], condition],
         memory=memory,
         next_look_at=again,
         lease_until=None,
@@ -330,7 +341,7 @@ def broken(frame: Frame) -> None:
     )
     log.error(
         "pass failed",
-        application=frame.app.name,
+        application=app.name,
         failures=failures,
         again_s=(again - now) / timedelta(seconds=1),
     )

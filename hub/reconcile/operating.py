@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.utils import timezone
 
 from clusters.core.durations import parse_duration
@@ -39,7 +40,7 @@ from clusters.services import carry_out
 from hub.core.plans import protected_kinds, prune_budget
 from hub.errors import SourceError
 from hub.models import Application, SyncOperation
-from hub.reconcile import baselines, consent, fencing, looking, sourcing
+from hub.reconcile import baselines, concluding, consent, fencing, looking, sourcing
 from hub.reconcile import work as works
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture, health_of
@@ -49,7 +50,6 @@ from hub.reconcile.work import Work
 from hub.services import operations
 
 Phase = SyncOperation.Phase
-MOST_LOST_PASSES = 3
 
 
 def unfinished(frame: Frame) -> SyncOperation | None:
@@ -86,7 +86,7 @@ def _ask_for_revisions(frame: Frame, work: Work, desired: Desired) -> None:
 def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Picture) -> None:
     """Take Steps until the operation ends or must wait. Every Step is stored before the next is asked for."""
     work.desired = work.desired or desired
-    if work.ended or _given_up(frame, work) or _not_yet(frame, work):
+    if work.ended or _not_yet(work):
         return
     if work.plan is not None and work.plan.open_hooks and _hook_choices(work.operation):
         # Nothing was written yet: the answers make another plan.
@@ -118,15 +118,7 @@ def _progress(work: Work) -> Progress:
     return work.progress
 
 
-def _given_up(frame: Frame, work: Work) -> bool:
-    """A pass that kills its worker each time is not repeated for ever (security-and-reliability.md H2)."""
-    if frame.lease.lost_before < MOST_LOST_PASSES:
-        return False
-    end(frame, work, Phase.FAILED, f"worker lost: {frame.lease.lost_before} passes ended without a word")
-    return True
-
-
-def _not_yet(frame: Frame, work: Work) -> bool:
+def _not_yet(work: Work) -> bool:
     operation = work.operation
     if operation.retry_at is None or operation.terminate_requested or operation.retry_at <= timezone.now():
         return False
@@ -292,9 +284,12 @@ def _absorb(frame: Frame, work: Work, seen: Seen, outcomes: list[Outcome]) -> No
 
 def _store(frame: Frame, work: Work) -> None:
     """Plan, progress and changed rows in one transaction that the fence guards; the operation is Running after it."""
-    with frame.stage("store"):
+    with frame.stage("store"), transaction.atomic():
         work.save_values()
-        works.save(frame, work)
+        works.save_operation(frame, work)
+        # Baselines of earlier Steps outlive a killed worker together with the progress that rests on them.
+        concluding.save_rows(frame, work.kept)
+        work.kept.clear()
 
 
 def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from django.db import transaction
 from django.db.models import Exists
 
 from clusters.core.manifests import ResourceKey
 from clusters.core.plan import Progress, SyncPlan, results, wanted_keys
 from hub.models import Application, SyncOperation
+from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import Frame
 from hub.reconcile.sourcing import Desired
 from hub.services import leases
@@ -49,6 +49,8 @@ class Work:
     # How a deletion makes its plan; every other operation is planned from desired and live state.
     replan: Callable[[Any], None] | None = None
     changed: set[ResourceKey] = field(default_factory=set)
+    # Keys with a Baseline that is not stored yet.
+    kept: set[ResourceKey] = field(default_factory=set)
 
     def wanted(self) -> set[ResourceKey]:
         """Keys whose live state the next decision needs."""
@@ -99,14 +101,11 @@ def read(operation: SyncOperation) -> Work:
     return work
 
 
-def save(frame: Frame, work: Work) -> None:
-    """Progress before a Step is carried out, guarded by the fence."""
-    with transaction.atomic():
-        save_operation(frame, work)
-
-
 def save_operation(frame: Frame, work: Work) -> None:
-    """Insert a new operation, or update the columns a pass may change. Raises LeaseLost."""
+    """Insert a new operation, or update the columns a pass may change. Raises LeaseLost.
+
+    What somebody else ended meanwhile (superseded by a request) stays ended: this pass is over, too.
+    """
     operation = work.operation
     if operation._state.adding:
         if not Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).exists():
@@ -114,7 +113,9 @@ def save_operation(frame: Frame, work: Work) -> None:
         operation.save(force_insert=True)
         return
     mine = SyncOperation.objects.filter(
-        Exists(Application.objects.filter(id=frame.app.id, fence=frame.lease.fence)), id=operation.id
+        Exists(Application.objects.filter(id=frame.app.id, fence=frame.lease.fence)),
+        id=operation.id,
+        phase__in=UNFINISHED,
     )
     if not mine.update(**{name: getattr(operation, name) for name in OPERATION_FIELDS}):
         raise leases.LeaseLost(str(frame.app.id))

@@ -9,18 +9,21 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+import structlog
 from django.db import close_old_connections
 from django.db.models import Case, F, Q, Value, When
 from django.db.models.functions import Now
 
 from hub.models import Application
 
+log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=60)
 RENEW_EVERY_S = 20.0
 # A pass starts no write with less lease left than the time-out of one (security-and-reliability.md H21).
@@ -40,8 +43,11 @@ class Lease:
 
     application: Application
     lost: bool = False
+    # Monotonic clock: when the last claim or renewal that the database confirmed was sent.
+    renewed: float = 0.0
 
     def __post_init__(self) -> None:
+        self.renewed = self.renewed or time.monotonic()
         self.application_id: uuid.UUID = self.application.id
         self.fence: int = self.application.fence
         self.seen: int = self.application.look_count
@@ -49,8 +55,8 @@ class Lease:
         self.lost_before: int = self.application.lost_passes
 
     def check(self) -> None:
-        """Raises LeaseLost when a renewal found the row in other hands."""
-        if self.lost:
+        """Raises LeaseLost when the row is in other hands, or soon may be: no write starts that could outlive it."""
+        if self.lost or time.monotonic() - self.renewed > LEASE.total_seconds() - SAFETY_S:
             raise LeaseLost(str(self.application_id))
 
 
@@ -62,6 +68,7 @@ def process_name() -> str:
 def claim(application_id: uuid.UUID) -> Lease | None:
     """Take the lease, or None when somebody else holds it or the row is gone."""
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+    asked = time.monotonic()
     claimed = (
         Application.objects.filter(free, id=application_id)
         .order_by()
@@ -77,7 +84,8 @@ def claim(application_id: uuid.UUID) -> Lease | None:
     )
     if not claimed:
         return None
-    lease = Lease(Application.objects.select_related("project", "cluster").get(id=application_id))
+    row = Application.objects.select_related("project", "cluster").get(id=application_id)
+    lease = Lease(row, renewed=asked)
     keeper.hold(lease)
     return lease
 
@@ -125,18 +133,29 @@ class _Keeper:
 
     def _run(self) -> None:
         while not self._wake.wait(RENEW_EVERY_S):
-            with self._lock:
-                held = list(self._held.values())
-            for lease in held:
+            self.renew_all()
+
+    def renew_all(self) -> None:
+        """Renew what is held. A database that is away ends no keeper: `Lease.check` stops the passes in time."""
+        with self._lock:
+            held = list(self._held.values())
+        for lease in held:
+            try:
                 self.renew(lease)
-            close_old_connections()
+            except Exception:
+                log.exception("a lease could not be renewed", application=str(lease.application_id))
+            finally:
+                close_old_connections()
 
     def renew(self, lease: Lease) -> None:
         """Push the end of one lease out; a miss marks it lost."""
+        asked = time.monotonic()
         kept = Application.objects.filter(id=lease.application_id, fence=lease.fence).update(
             lease_until=Now() + LEASE
         )
-        if not kept:
+        if kept:
+            lease.renewed = asked
+        else:
             lease.lost = True
 
 
