@@ -74,7 +74,8 @@ class SlackServer:
         self.views: list[dict[str, Any]] = []
         self.ephemeral: list[dict[str, Any]] = []
         self.calls: list[Call] = []
-        self.enforce_pace: Callable[[], float] | None = None
+        self.clock: Callable[[], float] = time.time
+        self.enforce_pace = False
         self._pace: dict[str, list[float]] = {}
         self._faults: dict[str, list[Fault]] = {}
         self._ts = 1_700_000_000.0
@@ -201,10 +202,10 @@ class SlackServer:
     def _too_fast(
         self, method: str, arguments: dict[str, Any]
     ) -> tuple[int, dict[str, str], dict[str, Any]] | None:
-        """About one post per second and channel, short bursts allowed: four in any four seconds."""
-        if self.enforce_pace is None or method != "chat.postMessage":
+        """About one post per second and channel, short bursts allowed: seven in any four seconds."""
+        if not self.enforce_pace or method != "chat.postMessage":
             return None
-        now = self.enforce_pace()
+        now = self.clock()
         recent = [at for at in self._pace.get(arguments["channel"], []) if now - at < 4]
         if len(recent) >= 7:
             return 429, {"Retry-After": "1"}, {"ok": False, "error": "ratelimited"}
@@ -229,7 +230,7 @@ class SlackServer:
         message = {
             **arguments,
             "ts": f"{self._ts:.6f}",
-            "at": time.time(),
+            "at": self.clock(),
             "channel": found["id"],
             "edits": 0,
         }

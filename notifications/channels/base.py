@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import socket
 import ssl
 import threading
@@ -21,6 +22,7 @@ from urllib.parse import urljoin, urlsplit
 
 from guard.addresses import AddressRefused, CheckedAddress, check_host
 from guard.redact import redact
+from notifications.core.templates import Message
 from notifications.errors import NotificationError
 
 Kind = Literal["passing", "wait", "message", "recipient", "service", "unknown", "unsure", "root", "reply"]
@@ -93,8 +95,8 @@ class Owed:
     root_channel: str = ""
     channel_id: str = ""
     idempotent: bool = False
-    event_name: str = ""
-    links: Mapping[str, Any] = field(default_factory=dict)
+    service: str = ""
+    receipts: Mapping[str, str] = field(default_factory=dict)
     event: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
     since: float = 0.0
@@ -321,3 +323,18 @@ def _until(given: str, sent: str) -> float | None:
         return None
     seconds = (then - now).total_seconds() if now is not None else then.timestamp() - time.time()
     return max(0.0, min(seconds, 3600.0))
+
+
+def read_json(answer: Answer) -> Any:
+    """The body as JSON; None for one that is none."""
+    try:
+        return json.loads(answer.body)
+    except ValueError:
+        return None
+
+
+def plain_text(message: Message, *, title: bool = True) -> str:
+    """A Message as text for channels without a form of their own."""
+    parts = [message.title if title else "", message.body]
+    parts += [f"{one.title}: {one.value}" for one in message.fields]
+    return "\n".join([part for part in (*parts, message.link or "") if part])

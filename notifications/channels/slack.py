@@ -37,6 +37,8 @@ DEFAULT_API = "https://slack.com/api/"
 EVENT_TYPE = "hub_delivery"
 MOST_ANSWER = 1024 * 1024
 _PAGES = 5
+# Slack's clock and the database's may differ; looking a little further back only costs a page.
+CLOCK_DIFFERENCE_S = 300.0
 
 _RETRY = {"service_unavailable", "request_timeout", "update_failed"}
 _SLOW = {"team_added_to_org", "org_login_required", "external_channel_migrating", "accesslimited"}
@@ -199,7 +201,7 @@ def _post(
     if owed.root:
         request["thread_ts"] = owed.root
         part = message.parts.get("slack", {})
-        if part.get("notifyBroadcast") and not any(action.kind != "open" for action in message.actions):
+        if part.get("notifyBroadcast") and not owed.event.get("buttons"):
             request["reply_broadcast"] = True
     if settings.get("disableUnfurl"):
         request |= {"unfurl_links": False, "unfurl_media": False}
@@ -253,7 +255,7 @@ def ask(step: Step, settings: Mapping[str, Any], network: Network, owed: Owed) -
     method = "conversations.replies" if step.request.get("thread_ts") else "conversations.history"
     arguments: dict[str, Any] = {
         "channel": channel,
-        "oldest": f"{max(0.0, owed.since - 60):.6f}",
+        "oldest": f"{max(0.0, owed.since - CLOCK_DIFFERENCE_S):.6f}",
         "include_all_metadata": True,
         "limit": 100,
     }

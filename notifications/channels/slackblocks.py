@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from notifications.core.links import safe_link
-from notifications.core.templates import Action, Message
+from notifications.core.templates import COMMANDS, Action, Message
 
 MAX_TEXT = 4_000
 MAX_HEADER = 150
@@ -23,6 +23,7 @@ MAX_BUTTON_VALUE = 2_000
 MAX_ATTACHMENTS = 20
 _FIELDS_PER_SECTION = 10
 _SECTIONS = 4
+_MOST_BUTTONS = 5
 _COLOURS = {
     "info": "#1d9bd1", "success": "#2eb67d", "warning": "#ecb22e", "error": "#e01e5a", "critical": "#8b0000",
 }  # fmt: skip
@@ -95,7 +96,10 @@ def _built(message: Message, event: Mapping[str, Any]) -> dict[str, Any]:
         context = f"<{message.link}|Open in the hub>" + (f" · {context}" if context else "")
     if context:
         blocks.append({"type": "context", "elements": [_mrkdwn(context, MAX_FIELD)]})
-    buttons = [_button(action) for action in message.actions[:5]]
+    buttons = [
+        _button(action) for action in message.actions if action.kind == "open" and safe_link(action.link)
+    ]
+    buttons = [*_commands(event), *buttons][:_MOST_BUTTONS]
     if buttons:
         blocks.append({"type": "actions", "elements": buttons})
     attachment = {"color": _COLOURS.get(message.severity, _COLOURS["info"]), "blocks": blocks[:MAX_BLOCKS]}
@@ -160,14 +164,37 @@ def _context(event: Mapping[str, Any]) -> str:
 
 
 def _button(action: Action) -> Block:
-    label = action.label or _LABELS.get(action.kind, action.kind.capitalize())
-    button: Block = {
+    """A link. Commands come from the hub alone (`_commands`): a template cannot make one that works."""
+    return {
         "type": "button",
-        "text": _plain(label, MAX_BUTTON_TEXT),
-        "action_id": f"hub:{action.kind}",
+        "text": _plain(action.label or "Open", MAX_BUTTON_TEXT),
+        "action_id": "hub:open",
+        "url": action.link,
     }
-    if action.kind == "open" and safe_link(action.link):
-        button["url"] = action.link
-    if action.kind in ("approve", "reject"):
-        button["style"] = "primary" if action.kind == "approve" else "danger"
-    return button
+
+
+def _commands(event: Mapping[str, Any]) -> list[Block]:
+    """Buttons that the emitter put into the event: [{kind, label?, value (an opaque token), confirm? {title, text}}]."""
+    made = []
+    for one in event.get("buttons") or ():
+        kind = str(one.get("kind", ""))
+        if kind not in COMMANDS or not one.get("value") or len(str(one["value"])) > MAX_BUTTON_VALUE:
+            continue
+        label = str(one.get("label") or _LABELS.get(kind, kind.capitalize()))
+        button: Block = {"type": "button", "text": _plain(label, MAX_BUTTON_TEXT)}
+        button |= {"action_id": f"hub:{kind}", "value": str(one["value"])}
+        if kind in ("approve", "reject"):
+            button["style"] = "primary" if kind == "approve" else "danger"
+        if isinstance(one.get("confirm"), Mapping):
+            button["confirm"] = _confirm(one["confirm"], label)
+        made.append(button)
+    return made
+
+
+def _confirm(given: Mapping[str, Any], label: str) -> Block:
+    return {
+        "title": _plain(str(given.get("title") or "Are you sure?"), 100),
+        "text": _plain(str(given.get("text") or label), 300),
+        "confirm": _plain(label, 30),
+        "deny": _plain("Cancel", 30),
+    }

@@ -2,12 +2,56 @@
 
     dispatch(mapping) -> ids          store an event once, owe its Messages          observe(view) -> ids
     due_deliveries(limit) -> ids      what can be tried now                          deliver(id)    one attempt
+    tend()                            once an hour: keep times, probes
 
 May live here: transactions, claims, the walk from an event to a sent message. May not: HTTP, SMTP or SDKs (channels),
 decisions that need no row (core), anything of the hub.
 """
 
 from notifications.services.delivering import deliver, due_deliveries
+from notifications.services.destinations import disable, enable
 from notifications.services.dispatching import dispatch, observe
+from notifications.services.explaining import explain, preview, preview_stored, try_trigger
+from notifications.services.history import Tested, cancel, mark_sent, prune, resend, send_test, tend
+from notifications.services.importing import import_config, import_told, save_trigger
+from notifications.services.slack_calls import (
+    Interaction,
+    SlackRequestRefused,
+    open_modal,
+    post_ephemeral,
+    read_payload,
+    read_slack_request,
+    update,
+    user_info,
+)
 
-__all__ = ["deliver", "dispatch", "due_deliveries", "observe"]
+__all__ = [
+    "Interaction",
+    "SlackRequestRefused",
+    "Tested",
+    "cancel",
+    "deliver",
+    "disable",
+    "dispatch",
+    "due_deliveries",
+    "enable",
+    "explain",
+    "import_config",
+    "import_told",
+    "mark_sent",
+    "observe",
+    "open_modal",
+    "post_ephemeral",
+    "preview",
+    "preview_stored",
+    "prune",
+    "read_payload",
+    "read_slack_request",
+    "resend",
+    "save_trigger",
+    "send_test",
+    "tend",
+    "try_trigger",
+    "update",
+    "user_info",
+]

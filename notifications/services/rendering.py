@@ -143,6 +143,8 @@ def owed(row: Delivery, line: Line, root: str = "", root_channel: str = "") -> O
         root_channel=root_channel,
         channel_id=line.destination.external_id,
         idempotent=line.destination.idempotent,
+        service=line.service.name,
+        receipts=row.external,
         event=event,
         secrets=configured.settings_of(line.service.granted_secrets),
         since=datetime.fromisoformat(begun[0]).timestamp() if begun else 0.0,
@@ -180,3 +182,9 @@ def _without_tokens(value: Any) -> Any:
             cleaned["value"] = marks.HIDDEN
         return cleaned
     return value
+
+
+def test_message(destination: Destination, by: str) -> Message:
+    """The fixed text of a test send."""
+    body = f"This is a test of {destination}, asked for by {by[:100]}. Nothing happened."
+    return Message(title="Test of a notification destination", body=body, severity="info")

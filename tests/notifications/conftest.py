@@ -35,8 +35,9 @@ def time_(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 
 
 @pytest.fixture
-def slack() -> Iterator[SlackServer]:
+def slack(time_: FakeClock) -> Iterator[SlackServer]:
     with SlackServer() as server:
+        server.clock = lambda: time_().timestamp()
         yield server
 
 
