@@ -197,18 +197,21 @@ class Session:
 
     @contextlib.asynccontextmanager
     async def stream(
-        self, path: str, *, verb: str, accept: str = ""
+        self, path: str, *, verb: str, accept: str = "", user: str = "", silence: float | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """A long answer read in chunks (a watch). It takes no slot and is not repeated; silence ends it.
+        """A long answer read in chunks (a watch, a log). It takes no slot and is not repeated; silence ends it:
+        that of a watch unless `silence` (seconds) is given.
 
         Raises ClusterError when the server refuses; TimedOut and Unavailable while the caller reads.
         """
         numbers = tuning()
         self._check_circuit(self.breaker.enter())
         quiet = aiohttp.ClientTimeout(
-            total=None, sock_connect=numbers.connect, sock_read=numbers.watch_silence
+            total=None,
+            sock_connect=numbers.connect,
+            sock_read=numbers.watch_silence if silence is None else silence,
         )
-        headers = self._headers("", accept, "", None)
+        headers = self._headers("", accept, user, None)
         url = URL(self._base + path, encoded=True)
         began = self.breaker.now()
         options = {**self._options, "timeout": quiet}

@@ -5,6 +5,7 @@ May live here: the plain functions that the hall and the doors call. May not: de
 """
 
 from clusters.kube.gate import discovery
+from clusters.kube.gate import get as get_object
 from clusters.kube.metrics import snapshot as request_counts
 from clusters.live import (
     LiveState,
@@ -18,21 +19,28 @@ from clusters.live import (
 )
 from clusters.services.carrying import carry_out
 from clusters.services.evaluating import assess_health, jq_places
+from clusters.services.inspecting import Lists, Log, LogRequest, events_of, list_in
 from clusters.services.probing import Probe, alive, probe
 
 __all__ = [
+    "Lists",
     "LiveState",
+    "Log",
+    "LogRequest",
     "Probe",
     "alive",
     "assess_health",
     "carry_out",
     "discovery",
+    "events_of",
     "everything",
     "freshness",
+    "get_object",
     "jq_places",
+    "list_in",
     "live_state",
-    "request_counts",
     "probe",
+    "request_counts",
     "set_listener",
     "unwatch_cluster",
     "versions",

@@ -68,7 +68,9 @@ def look(frame: Frame, desired: Desired, work: Work | None) -> Seen:
     with frame.stage("look"):
         _read(frame, seen, kinds, keys, _versions(desired))
         _read_managed_fields(frame, seen, desired)
-        seen.incomplete.update(autoscalers.find(frame, desired.by_key.values(), seen.discovery))
+        planned = work.desired if work is not None and work.desired is not None else desired
+        manifests = [*desired.by_key.values(), *planned.by_key.values()]
+        seen.incomplete.update(autoscalers.find(frame, manifests, seen.discovery))
     return seen
 
 

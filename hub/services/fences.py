@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from clusters.core.manifests import ResourceKey
 from clusters.models import Cluster
 from hub.core import policy
 from hub.core.sources import normalise_url
@@ -61,6 +62,13 @@ def would_break(project: Project, rules: Mapping[str, Any]) -> list[str]:
         ):
             broken.append(app.name)
     return broken
+
+
+def judge_key(app: Application, key: ResourceKey, *, namespaced: bool) -> list[policy.Violation]:
+    """What the Project says to one live object that is to be read, deleted or acted upon."""
+    rules, _ = policy.read_rules(app.project.rules)
+    place = _destination(app.cluster, app.destination_namespace)
+    return policy.judge_key(_fence(app.project, rules), place, key, namespaced=namespaced)
 
 
 def _fence(project: Project, rules: policy.Rules) -> policy.Fence:

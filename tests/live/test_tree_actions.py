@@ -11,7 +11,11 @@ import pytest
 
 from clusters import kube
 from clusters.sandbox import Sandbox
-from hub.models import ResourceStatus
+from hub.api import nudging
+from hub.api.throttle import buckets
+from hub.models import Application, AuditEvent, ResourceStatus, User
+from tests.hub import factories
+from tests.hub.conftest import Api
 from tests.live.hubworld import HubWorld
 
 REAL = [pytest.param("real", marks=pytest.mark.live)] if os.environ.get("HUB_LIVE") == "1" else []
@@ -34,6 +38,13 @@ SCALER = {
         "maxReplicas": 10,
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def quiet_doors(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.STATIC_ROOT = tmp_path
+    buckets.clear()
+    monkeypatch.setattr(nudging, "look", lambda ids: None)
 
 
 @pytest.fixture(params=["sandbox", *REAL])
@@ -130,3 +141,225 @@ def test_e41_ignored_but_written(world: HubWorld, options: list[str], left: int)
     world.sync(app)
     world.run(app)
     assert (app.sync_status, replicas(world)) == ("Synced", left)
+
+
+STACK = {
+    "api.yaml": DEPLOYMENT.format(tag=1),
+    "service.yaml": """apiVersion: v1
+kind: Service
+metadata: {name: api}
+spec: {selector: {app: api}, ports: [{port: 80}]}
+""",
+    "secret.yaml": """apiVersion: v1
+kind: Secret
+metadata: {name: api}
+stringData: {password: correct-horse}
+""",
+    "job.yaml": """apiVersion: batch/v1
+kind: CronJob
+metadata: {name: nightly}
+spec:
+  schedule: "0 3 * * *"
+  jobTemplate:
+    spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: "example.com/job:1"}]}}}
+""",
+}
+
+
+@pytest.fixture
+def stack(world: HubWorld) -> Application:
+    app = world.deployed(dict(STACK))
+    world.run(app, until=lambda found: found.health_status == "Healthy", passes=400)
+    return app
+
+
+@pytest.fixture
+def alice(world: HubWorld) -> Api:
+    return Api(factories.user("alice", "owner", world.project))
+
+
+@pytest.fixture
+def bob(world: HubWorld) -> Api:
+    return Api(factories.user("bob", "reader", world.project))
+
+
+@pytest.fixture
+def charlie(world: HubWorld) -> Api:
+    return Api(factories.user("charlie", "owner", factories.project("bank")))
+
+
+def at(app: Application, route: str, group: str, kind: str, name: str, **more: str) -> str:
+    query = {"group": group, "kind": kind, "namespace": app.destination_namespace, "name": name, **more}
+    return f"/applications/{app.name}/{route}?" + "&".join(f"{key}={value}" for key, value in query.items())
+
+
+def nodes(api: Api, app: Application) -> dict[tuple[str, str], dict[str, Any]]:
+    answer = api.get(f"/applications/{app.name}/tree")
+    assert answer.status_code == 200, answer.content
+    assert answer.json()["incomplete"] == []
+    return {(node["kind"], node["name"]): node for node in answer.json()["nodes"]}
+
+
+def pod_of(api: Api, app: Application) -> str:
+    return next(name for kind, name in nodes(api, app) if kind == "Pod")
+
+
+def test_the_tree_shows_what_the_resources_brought_forth(
+    world: HubWorld, stack: Application, bob: Api
+) -> None:
+    found = nodes(bob, stack)
+    kinds = [kind for kind, _ in found]
+    assert {kind: kinds.count(kind) for kind in ("Deployment", "ReplicaSet", "Pod", "Service")} == {
+        "Deployment": 1,
+        "ReplicaSet": 1,
+        "Pod": 2,
+        "Service": 1,
+    }
+    assert kinds.count("EndpointSlice") >= 1
+    pod = next(node for (kind, _), node in found.items() if kind == "Pod")
+    assert [parent["kind"] for parent in pod["parents"]] == ["ReplicaSet"]
+    assert (pod["managed"], pod["health"], pod["images"]) == (False, "Healthy", ["example.com/api:1"])
+    deployment = found["Deployment", "api"]
+    assert (deployment["managed"], deployment["status"], deployment["health"]) == (True, "Synced", "Healthy")
+    assert deployment["info"]["Replicas"] == "2/2"
+    assert len(found["Service", "api"]["targets"]) == 2
+
+
+def test_a_large_tree_is_folded(world: HubWorld, stack: Application, bob: Api, monkeypatch: Any) -> None:
+    from hub.services.live import growing
+
+    monkeypatch.setattr(growing, "FOLD_FROM", 3)
+    monkeypatch.setattr(
+        growing, "fold", lambda tree, limit: __import__("clusters").core.tree.fold(tree, limit=limit, keep=1)
+    )
+    answer = bob.get(f"/applications/{stack.name}/tree").json()
+    folds = [
+        (each["kind"], each["count"], each["parent"]["kind"], each["health"]) for each in answer["folds"]
+    ]
+    assert folds == [("Pod", 2, "ReplicaSet", {"Healthy": 2})]
+    assert not [node for node in answer["nodes"] if node["kind"] == "Pod"]
+
+
+def test_orphans_are_shown_where_the_project_looks_for_them(
+    world: HubWorld, stack: Application, bob: Api
+) -> None:
+    path = f"/applications/{stack.name}/tree?orphans=true"
+    assert bob.get(path).json()["code"] == "orphans_off"
+    world.project.rules = {
+        **world.project.rules,
+        "orphans": {"enabled": True, "ignore": [{"kind": "Secret"}]},
+    }
+    world.project.save()
+    for kind, name in (("ConfigMap", "left-behind"), ("Secret", "ignored")):
+        metadata = {"name": name, "namespace": world.namespace}
+        world.kube.create({"apiVersion": "v1", "kind": kind, "metadata": metadata})
+    found = bob.get(path).json()["orphans"]
+    assert [(key["kind"], key["name"]) for key in found] == [("ConfigMap", "left-behind")]
+
+
+def test_c4_a_live_secret_is_masked(world: HubWorld, stack: Application, bob: Api) -> None:
+    answer = bob.get(at(stack, "resource", "", "Secret", "api"))
+    assert answer.status_code == 200, answer.content
+    assert "correct-horse" not in answer.content.decode()
+    assert "Y29ycmVjdC1ob3JzZQ==" not in answer.content.decode()  # the same in base64
+    found = answer.json()
+    assert (found["managed"], found["wanted"]) == (True, True)
+    assert found["object"]["data"]["password"].startswith("++++")
+    assert "managedFields" not in found["object"]["metadata"]
+
+
+def test_c5_only_what_belongs_to_the_application_is_answered(
+    world: HubWorld, stack: Application, alice: Api, charlie: Api
+) -> None:
+    metadata = {"name": "foreign", "namespace": world.namespace}
+    world.kube.create({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"a": "b"}})
+    pod = pod_of(alice, stack)
+    assert alice.get(at(stack, "resource", "", "Pod", pod)).json()["managed"] is True
+    foreign = alice.get(at(stack, "resource", "", "Secret", "foreign"))
+    missing = alice.get(at(stack, "resource", "", "Secret", "nothing"))
+    hidden = charlie.get(at(stack, "resource", "", "Pod", pod))
+    assert [answer.status_code for answer in (foreign, missing, hidden)] == [404, 404, 404]
+    assert foreign.content == missing.content
+    for path in (
+        at(stack, "resource", "", "Secret", "foreign", uid="x"),
+        at(stack, "resource", "", "Namespace", world.namespace, uid="x"),
+        at(stack, "resource", "", "Pod", "../../secrets/foreign", uid="x"),
+    ):
+        assert alice.delete(path).status_code == 404
+    assert world.get("Secret", "foreign") is not None
+
+
+def test_a_pod_is_deleted_by_its_uid_and_audited(
+    world: HubWorld, stack: Application, alice: Api, bob: Api
+) -> None:
+    pod = pod_of(alice, stack)
+    uid = world.get("Pod", pod)["metadata"]["uid"]
+    assert alice.delete(at(stack, "resource", "", "Pod", pod)).status_code == 428
+    assert alice.delete(at(stack, "resource", "", "Pod", pod, uid="other")).json()["code"] == "uid_differs"
+    assert bob.delete(at(stack, "resource", "", "Pod", pod, uid=uid)).status_code == 403
+    assert world.get("Pod", pod)["metadata"]["uid"] == uid
+    answer = alice.delete(at(stack, "resource", "", "Pod", pod, uid=uid, propagation="background"))
+    assert (answer.status_code, answer.json()["objects"][0]["name"]) == (202, pod)
+    world.eventually(lambda: world.get("Pod", pod) is None)
+    told = (
+        AuditEvent.objects.filter(action="delete object").order_by("id").values_list("actor_name", "outcome")
+    )
+    assert list(told) == [("alice", "begun"), ("alice", "done")]
+    stack.refresh_from_db()
+    assert stack.look_level >= 1
+
+
+def test_restart_scale_and_pause_are_not_taken_for_what_git_wants(
+    world: HubWorld, stack: Application, alice: Api, bob: Api
+) -> None:
+    path = at(stack, "resource/actions", "apps", "Deployment", "api")
+    offered = {each["name"]: each for each in bob.get(path).json()["items"]}
+    assert list(offered) == ["restart", "pause", "resume", "scale"]
+    assert offered["resume"]["disabled"] == "it is not paused"
+    assert offered["scale"]["parameters"][0]["default"] == 2
+    assert bob.post(path, {"action": "restart"}).status_code == 403
+    assert alice.post(path, {"action": "resume"}).json()["code"] == "action_refused"
+    assert alice.post(path, {"action": "explode"}).status_code == 422
+    assert alice.post(path, {"action": "scale", "parameters": {"replicas": "3"}}).status_code == 422
+    assert alice.post(path, {"verb": "restart"}).status_code == 422
+    assert alice.post(path, {"action": "restart"}).status_code == 202
+    template = world.get("Deployment", "api")["spec"]["template"]
+    assert "kubectl.kubernetes.io/restartedAt" in template["metadata"]["annotations"]
+    world.run(stack)
+    assert stack.sync_status == "Synced"
+    assert alice.post(path, {"action": "scale", "parameters": {"replicas": 3}}).status_code == 202
+    assert replicas(world) == 3
+    world.run(stack)
+    assert stack.sync_status == "OutOfSync"
+    told = AuditEvent.objects.filter(action="action scale", outcome="done")
+    assert [row.object_name for row in told] == [f"{stack.name} apps/Deployment/{world.namespace}/api"]
+
+
+def test_a_cron_job_runs_now(world: HubWorld, stack: Application, alice: Api) -> None:
+    path = at(stack, "resource/actions", "batch", "CronJob", "nightly")
+    made = alice.post(path, {"action": "create-job"})
+    assert made.status_code == 202, made.content
+    job = made.json()["objects"][0]
+    assert (job["kind"], job["namespace"]) == ("Job", world.namespace)
+    assert world.get("Job", job["name"]) is not None
+    assert [parent["name"] for parent in nodes(alice, stack)["Job", job["name"]]["parents"]] == ["nightly"]
+
+
+def test_events_of_an_object(world: HubWorld, stack: Application, bob: Api, charlie: Api) -> None:
+    pod = world.get("Pod", pod_of(bob, stack))
+    reference = {"kind": "Pod", "namespace": world.namespace, "name": pod["metadata"]["name"]}
+    world.kube.create(
+        {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"name": "noted", "namespace": world.namespace},
+            "involvedObject": {**reference, "apiVersion": "v1", "uid": pod["metadata"]["uid"]},
+            "reason": "Noted",
+            "message": "somebody looked",
+            "type": "Normal",
+            "lastTimestamp": "2026-01-01T00:00:00Z",
+        }
+    )
+    path = at(stack, "resource/events", "", "Pod", pod["metadata"]["name"])
+    assert "Noted" in [event["reason"] for event in bob.get(path).json()["items"]]
+    assert charlie.get(path).status_code == 404

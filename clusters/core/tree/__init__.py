@@ -6,5 +6,18 @@ May not: requests, and any judgement of who may see what.
 
 from clusters.core.tree.facts import Facts, facts_of, images_of
 from clusters.core.tree.growth import Fold, Node, Tree, fold, orphans, resource_tree
+from clusters.core.tree.kinds import kinds_below, ordinary_kinds
 
-__all__ = ["Facts", "Fold", "Node", "Tree", "facts_of", "fold", "images_of", "orphans", "resource_tree"]
+__all__ = [
+    "Facts",
+    "Fold",
+    "Node",
+    "Tree",
+    "facts_of",
+    "fold",
+    "images_of",
+    "kinds_below",
+    "ordinary_kinds",
+    "orphans",
+    "resource_tree",
+]

@@ -1,0 +1,55 @@
+"""One live object of an Application, fetched by the hub (C5)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from clusters import errors
+from clusters.core.manifests import Manifest, ResourceKey
+from clusters.services import discovery, get_object
+from hub.models import Application
+from hub.services.live import belonging
+from hub.services.live.growing import grow
+from hub.services.rights import NotFound
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A live object of an Application. `wanted`: it is one of its own resources, not a child of one. `managed`: it, or
+    the resource above it, carries our tracking id: only then may people act on it."""
+
+    key: ResourceKey
+    obj: Manifest
+    wanted: bool
+    managed: bool
+
+
+def find(app: Application, key: ResourceKey) -> Found:
+    """Fetch the object. Raises NotFound, the same for what does not exist, is foreign, or is not permitted (B1);
+    ClusterError when the cluster cannot be asked."""
+    connection = app.cluster.connection()
+    served = discovery(connection)
+    info = served.find(key.group, key.kind)
+    wanted = belonging.is_wanted(app, key)
+    if info is None or info.namespaced != bool(key.namespace):
+        raise NotFound
+    if not belonging.may_see(app, key, wanted=wanted):
+        raise NotFound
+    try:
+        obj = get_object(connection, key)
+    except (errors.NotFound, errors.Invalid, errors.KindNotServed):
+        raise NotFound from None
+    if wanted:
+        return Found(key, obj, wanted=True, managed=belonging.is_managed(app, key, obj))
+    if belonging.climbs_to(app, connection, served, obj, key.namespace) or _is_in_tree(app, key, obj):
+        return Found(key, obj, wanted=False, managed=True)
+    raise NotFound
+
+
+def _is_in_tree(app: Application, key: ResourceKey, obj: Manifest) -> bool:
+    """Children without an owner reference (claims of templates, Secrets of Certificates): what the tree shows."""
+    metadata = obj["metadata"]
+    if metadata.get("ownerReferences"):
+        return False
+    nodes = grow(app, managed_only=True).tree.nodes
+    return any(node.key == key and node.uid == metadata.get("uid") and node.parents for node in nodes)
