@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from asgiref.sync import sync_to_async
-from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from rest_framework.exceptions import APIException
 
@@ -20,7 +19,7 @@ from clusters.errors import ClusterError
 from clusters.services import Log, LogRequest
 from hub.api import errors
 from hub.api.lists import bad
-from hub.api.stream import _signed_in
+from hub.api.stream import borrowed, signed_in
 from hub.errors import HubError
 from hub.models import Application
 from hub.services import live, rights
@@ -66,34 +65,28 @@ def _flag(request: HttpRequest, name: str) -> bool:
 
 def _admit(request: HttpRequest, name: str) -> tuple[Any, Application]:
     """Who asks, and the Application if the caller may see it; read from the database now."""
-    try:
-        user = _signed_in(request)
-        visible = rights.visible_applications(user).select_related("project", "cluster")
-        app = visible.filter(name=name).first()
-        if app is None:
-            raise rights.NotFound("application")
-        rights.demand(user, "get", app.project, f"logs of application {name}")
-        return user.pk, app
-    finally:
-        close_old_connections()
+    user = signed_in(request)
+    visible = rights.visible_applications(user).select_related("project", "cluster")
+    app = visible.filter(name=name).first()
+    if app is None:
+        raise rights.NotFound("application")
+    rights.demand(user, "get", app.project, f"logs of application {name}")
+    return user.pk, app
 
 
 def _opened(app: Application, asked: LogRequest) -> Log:
-    try:
-        return live.open_log(app, asked)
-    finally:
-        close_old_connections()
+    return live.open_log(app, asked)
 
 
 async def logs(request: HttpRequest, name: str) -> HttpResponseBase:
     """Open a log; refusals have the shape of every other failure."""
-    if request.method != "GET":
-        return errors.answer(request, 405)
     try:
-        person, app = await sync_to_async(_admit)(request, name)
+        person, app = await sync_to_async(borrowed)(_admit, request, name)
+        if request.method != "GET":
+            return errors.answer(request, 405)
         if _open.get(person, 0) >= MOST_PER_PERSON:
             return errors.answer(request, 429)
-        log = await sync_to_async(_opened)(app, _asked(request))
+        log = await sync_to_async(borrowed)(_opened, app, _asked(request))
         await log.open()
     except (HubError, ClusterError, APIException) as error:
         return await sync_to_async(_refusal)(error, request)
@@ -124,7 +117,7 @@ async def _text(request: HttpRequest, name: str, person: Any, log: Log) -> Async
             waiting = waiting or asyncio.ensure_future(anext(chunks))
             done, _ = await asyncio.wait({waiting}, timeout=CHECK_S)
             if time.monotonic() - checked >= CHECK_S:
-                await sync_to_async(_admit)(request, name)
+                await sync_to_async(borrowed)(_admit, request, name)
                 checked = time.monotonic()
             if done:
                 chunk, waiting = waiting.result(), None

@@ -51,7 +51,7 @@ class Feed:
 
     def admit(self) -> User:
         """Who asks, and whether the Application is visible, read from the database now. Raises like a view."""
-        user = _signed_in(self.request)
+        user = signed_in(self.request)
         if self.application:
             app = rights.visible_applications(user).filter(name=self.application).only("id").first()
             if app is None:
@@ -89,7 +89,7 @@ class Feed:
         return found
 
 
-def _signed_in(request: HttpRequest) -> User:
+def signed_in(request: HttpRequest) -> User:
     """Token or session, read from the database now: what the request knew when it came may be gone (B7)."""
     found = Tokens().authenticate(Request(request))
     if found is not None:
@@ -103,7 +103,7 @@ def _signed_in(request: HttpRequest) -> User:
     return user
 
 
-def _borrowed(call: Any, *args: Any) -> Any:
+def borrowed(call: Any, *args: Any) -> Any:
     """Run with a database connection that goes back to the pool at once."""
     try:
         return call(*args)
@@ -120,8 +120,8 @@ async def stream(request: HttpRequest, name: str = "") -> HttpResponseBase:
     """Open a stream; refusals have the shape of every other failure."""
     feed = Feed(request, application=name)
     try:
-        user = await sync_to_async(_borrowed)(feed.admit)
-        resumed = await sync_to_async(_borrowed)(feed.start, request.headers.get("Last-Event-ID", ""))
+        user = await sync_to_async(borrowed)(feed.admit)
+        resumed = await sync_to_async(borrowed)(feed.start, request.headers.get("Last-Event-ID", ""))
     except (HubError, APIException) as error:
         return await sync_to_async(_refusal)(error, request)
     if request.method != "GET":
@@ -148,9 +148,9 @@ async def _messages(feed: Feed, user: User, resumed: bool) -> AsyncIterator[byte
         yield b": open\n\n" if resumed else b"event: resync\ndata: {}\n\n"
         while time.monotonic() - began < LONGEST_S:
             if time.monotonic() - checked >= CHECK_S:
-                user = await sync_to_async(_borrowed)(feed.admit)
+                user = await sync_to_async(borrowed)(feed.admit)
                 checked = time.monotonic()
-            for row in await sync_to_async(_borrowed)(feed.read, user):
+            for row in await sync_to_async(borrowed)(feed.read, user):
                 spoke = time.monotonic()
                 yield _message(row)
             if time.monotonic() - spoke >= COMMENT_S:
