@@ -161,6 +161,11 @@ def _selector(text: str) -> Selector | None:
     return parse_selector(text) if text.strip() else None
 
 
+def check_selector(text: str) -> None:
+    """ConfigError for a text that is no label selector."""
+    _selector(text)
+
+
 def _global(row: Subscription) -> GlobalSubscription:
     recipients = tuple(split_recipient(str(one)) for one in row.destinations)
     return GlobalSubscription(

@@ -95,10 +95,12 @@ class ConditionAnswer:
     error: str
 
 
-def try_trigger(trigger: Trigger | NativeTrigger, event: Mapping[str, Any]) -> list[ConditionAnswer]:
-    """What each condition says about this event, without any state."""
+def try_trigger(
+    trigger: Trigger | NativeTrigger, event: Mapping[str, Any], context: Mapping[str, str] | None = None
+) -> list[ConditionAnswer]:
+    """What each condition says about this event, without any state or row."""
     now = clock.seen(clock.now())
-    names = events.scope(event, configured.load().context)
+    names = events.scope(event, dict(context or {}))
     if isinstance(trigger, NativeTrigger):
         try:
             said = str(wants(trigger, dict(event), names, now)).lower()

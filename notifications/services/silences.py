@@ -21,16 +21,26 @@ MATCHED = ("app", "project", "cluster", "event", "destination")
 def create(
     matcher: Mapping[str, str], starts_at: datetime, ends_at: datetime, author: str, reason: str
 ) -> Silence:
-    """A new Silence. ConfigError for an empty or unknown matcher, or an end before the start."""
-    cleaned = {str(key): str(value) for key, value in matcher.items() if value}
+    """A new Silence. Raises ConfigError as `check` does."""
+    return Silence.objects.create(
+        matcher=check(matcher, starts_at, ends_at),
+        starts_at=starts_at,
+        ends_at=ends_at,
+        author=author[:100],
+        reason=reason[:500],
+    )
+
+
+def check(matcher: object, starts_at: datetime, ends_at: datetime) -> dict[str, str]:
+    """The matcher as it is stored. ConfigError for an empty or unknown one, or an end before the start."""
+    given = matcher if isinstance(matcher, Mapping) else {}
+    cleaned = {str(key): str(value) for key, value in given.items() if value}
     unknown = [key for key in cleaned if key not in MATCHED]
     if unknown or not cleaned:
         raise ConfigError("shape", "a silence needs what it matches", f"known: {', '.join(MATCHED)}")
     if ends_at <= starts_at:
         raise ConfigError("shape", "a silence ends after it begins")
-    return Silence.objects.create(
-        matcher=cleaned, starts_at=starts_at, ends_at=ends_at, author=author[:100], reason=reason[:500]
-    )
+    return cleaned
 
 
 def end(silence_id: int, now: datetime | None = None) -> None:
