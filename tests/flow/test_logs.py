@@ -1,0 +1,117 @@
+"""Logs through the door: only pods of the application, in chunks, ended when the right is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.test import AsyncClient
+
+from clusters import kube
+from hub.api import logs
+from hub.models import Application, ProjectMember, User
+from tests.flow.conftest import World
+from tests.hub import factories
+
+NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
+LINES = "\\n".join(f"line {number}" for number in range(40))
+POD = f"""apiVersion: v1
+kind: Pod
+metadata: {{name: api, namespace: shop, annotations: {{sim/log: "{LINES}"}}}}
+spec: {{containers: [{{name: main, image: "example.com/api:1"}}]}}
+"""
+
+
+@pytest.fixture
+def app(world: World) -> Iterator[Application]:
+    world.commit({"deploy/ns.yaml": NAMESPACE, "deploy/api.yaml": POD})
+    app = world.application()
+    world.run(app)
+    world.sync(app)
+    world.run(app)
+    foreign = {"name": "foreign", "namespace": "shop"}
+    spec = {"containers": [{"name": "main", "image": "example.com/other:1"}]}
+    world.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": foreign, "spec": spec})
+    yield app
+    kube.shutdown()
+
+
+@pytest.fixture
+def bob(world: World) -> User:
+    return factories.user("bob", "reader", world.project)
+
+
+async def ask(user: User | None, query: str) -> Any:
+    client = AsyncClient()
+    if user is not None:
+        await sync_to_async(client.force_login)(user)
+    return await client.get(f"/api/v1/applications/web/logs?{query}")
+
+
+@async_to_sync
+async def text(user: User, query: str) -> str:
+    answer = await ask(user, query)
+    assert answer.status_code == 200, answer.content
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    return b"".join([chunk async for chunk in answer.streaming_content]).decode()
+
+
+@async_to_sync
+async def refused(user: User | None, query: str) -> tuple[int, str]:
+    answer = await ask(user, query)
+    return answer.status_code, answer.json()["code"]
+
+
+def test_a_reader_reads_the_log_of_a_pod(app: Application, bob: User) -> None:
+    found = text(bob, "namespace=shop&pod=api&container=main&tail=100")
+    assert found.splitlines()[-1] == "line 39"
+    assert not logs._open
+
+
+def test_c5_only_pods_of_the_application_have_a_log(app: Application, bob: User) -> None:
+    assert refused(bob, "namespace=shop&pod=foreign") == (404, "not_found")
+    assert refused(bob, "namespace=shop&pod=nothing") == (404, "not_found")
+    assert refused(bob, "namespace=kube-system&pod=api") == (404, "not_found")
+    assert refused(bob, "namespace=shop&pod=../secrets/api") == (404, "not_found")
+    assert refused(factories.user("charlie"), "namespace=shop&pod=api") == (404, "not_found")
+    assert refused(None, "namespace=shop&pod=api") == (401, "not_signed_in")
+
+
+@pytest.mark.parametrize(
+    "query", ["pod=api", "namespace=shop&pod=api&tail=5001", "namespace=shop&pod=api&follow=1", "a=b"]
+)
+def test_wrong_parameters_are_named(app: Application, bob: User, query: str) -> None:
+    assert refused(bob, query) == (400, "bad_parameter")
+
+
+def test_an_unknown_container_is_refused(app: Application, bob: User) -> None:
+    assert refused(bob, "namespace=shop&pod=api&container=other") == (422, "unknown_container")
+
+
+def test_a_cluster_that_does_not_answer_is_told_before_the_text(
+    world: World, app: Application, bob: User
+) -> None:
+    world.kube.faults.add("status", verb="get", resource="pods", code=503, message="down")
+    assert refused(bob, "namespace=shop&pod=api") == (503, "unavailable")
+
+
+def test_b7_a_lost_right_ends_a_log_that_is_followed(
+    world: World, app: Application, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "CHECK_S", 0.0)
+
+    @async_to_sync
+    async def read() -> bytes:
+        answer = await ask(bob, "namespace=shop&pod=api&follow=true")
+        chunks = aiter(answer.streaming_content)
+        first: bytes = await anext(chunks)
+        await sync_to_async(ProjectMember.objects.all().delete)()
+        rest = [chunk async for chunk in chunks]
+        return first + b"".join(rest)
+
+    world.kube.faults.add("trickle", resource="pods", seconds=0.2)
+    found = read()
+    assert b"line 39" not in found
+    assert not logs._open
