@@ -13,7 +13,7 @@ from clusters import kube
 from clusters.sandbox import Sandbox
 from hub.api import nudging
 from hub.api.throttle import buckets
-from hub.models import Application, AuditEvent, ResourceStatus, User
+from hub.models import Application, AuditEvent, ResourceStatus
 from tests.hub import factories
 from tests.hub.conftest import Api
 from tests.live.hubworld import HubWorld

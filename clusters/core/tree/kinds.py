@@ -71,11 +71,11 @@ def _children(kind: Kind, discovery: Discovery) -> tuple[Kind, ...]:
 
 
 def ordinary_kinds(discovery: Discovery) -> tuple[Kind, ...]:
-    """Every namespaced kind that can be listed and deleted, sorted: where orphans may be."""
+    """Every namespaced kind that can be listed and deleted, but Events, sorted: where orphans may be."""
     return tuple(
         sorted(
             kind
             for kind, info in discovery.kinds.items()
-            if info.namespaced and {"list", "delete"} <= info.verbs
+            if info.namespaced and {"list", "delete"} <= info.verbs and info.kind != "Event"
         )
     )

@@ -13,6 +13,7 @@ from clusters.core.diff import (
     NO_RULES,
     IgnoreRule,
     IgnoreRules,
+    Unevaluated,
     compare,
     compile_rules,
     join_rules,
@@ -283,3 +284,21 @@ def test_removing_a_place_leaves_the_rest(index, name):
     expected = copy.deepcopy(OBJECT)
     expected["spec"]["list"][index].pop(name, None)
     assert result == expected
+
+
+def test_an_expression_beyond_the_language_is_left_to_a_child():
+    def child(expression, obj):
+        if obj.get("spec"):
+            return [("spec", "l", 0)]
+        raise Unevaluated("it ran longer than 1 s and was killed")
+
+    rule = IgnoreRule(group="*", jq_paths=(".spec.l | first",), json_pointers=("spec/x",))
+    rules = compile_rules([rule], child)
+    assert [problem.expression for problem in rules.problems] == ["spec/x"]  # a pointer is never jq
+    assert rules.strip({"spec": {"l": [1, 2]}}) == {"spec": {"l": [2]}}
+    assert rules.exceeded({"spec": {"l": [1, 2]}}) == ()
+    assert rules.strip({"data": {"a": 1}}) == {"data": {"a": 1}}
+    assert [str(problem) for problem in rules.exceeded({"data": {}})] == [
+        "ignore rule '.spec.l | first' of the application: it ran longer than 1 s and was killed"
+    ]
+    assert rules.digest == compile_rules([rule], lambda *_: []).digest != ""
