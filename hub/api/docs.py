@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -65,6 +67,7 @@ def documented(
     else:
         responses[status] = OpenApiResponse(answer, "done") if answer else OpenApiResponse(description="done")
     return extend_schema(
+        operation_id=f"{listing.route}_list" if listing is not None else None,
         summary=sentence,
         description="",
         request=body,
@@ -94,6 +97,7 @@ def _of_listing(listing: Listing) -> list[OpenApiParameter]:
     ]
 
 
+@functools.cache
 def _page(item: type[serializers.Serializer[Any]]) -> Any:
     return inline_serializer(
         f"{item.__name__}Page",
@@ -103,3 +107,23 @@ def _page(item: type[serializers.Serializer[Any]]) -> Any:
             "total": serializers.IntegerField(required=False),
         },
     )
+
+
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc, no-untyped-call]
+    """How a token is sent."""
+
+    target_class = "hub.api.access.Tokens"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "hubp_..."}
+
+
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[misc, no-untyped-call]
+    """The cookie of a browser."""
+
+    target_class = "hub.api.access.Sessions"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:  # noqa: ARG002
+        return {"type": "apiKey", "in": "cookie", "name": "hub-session"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from rest_framework.request import Request
@@ -47,6 +48,9 @@ EVENTS = Listing(
         "until": since("occurred_at", "until", "lt"),
     },
 )
+
+
+OF_ONE = replace(EVENTS, route="application_events")
 
 
 def audited(row: AuditEvent) -> dict[str, Any]:
@@ -98,10 +102,10 @@ class Events(Door):
 
 
 class ApplicationEvents(Door):
-    @documented("Events of one application, newest first", listing=EVENTS, item=shapes.Event)
+    @documented("Events of one application, newest first", listing=OF_ONE, item=shapes.Event)
     def get(self, request: Request, name: str) -> Response:
         rows = Event.objects.filter(application=find(request, name).id)
-        return Response(EVENTS.answer(request, rows))
+        return Response(OF_ONE.answer(request, rows))
 
 
 class Audit(Door):
