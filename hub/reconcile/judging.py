@@ -88,6 +88,8 @@ def judge(frame: Frame, desired: Desired, seen: Seen) -> Picture:
 def _cannot_judge(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> bool:
     """Errors that may pass keep the last status for a while; then Unknown (7.4)."""
     asked = frame.lease.level >= 3
+    if seen.problem is None:
+        frame.memory.pop("cluster_problem", None)
     if seen.problem is not None:
         since = frame.memory.setdefault("cluster_problem", frame.now.isoformat())
         kept = keeps_status(_time(since), frame.now, source=False)

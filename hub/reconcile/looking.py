@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from clusters import errors
 from clusters.core.discovery import Discovery
 from clusters.core.manifests import Manifest, ResourceKey
 from clusters.core.plan.steps import Action, Outcome, Step
@@ -109,6 +110,10 @@ def _read(
     except ClusterError as error:
         seen.problem = error
         return
+    if state.errors and not any(state.complete.values()) and not any(map(_speaks, state.errors.values())):
+        # Nothing at all could be listed: that is the cluster, not a kind, and has its grace (7.4).
+        seen.problem = next(iter(state.errors.values()))
+        return
     seen.discovery = state.discovery
     seen.live.update(state.objects)
     seen.live.update(dict.fromkeys(state.absent))
@@ -118,6 +123,11 @@ def _read(
         if not complete:
             seen.incomplete.setdefault(kind, "the listing was not finished")
     seen.watched = bool(kinds) and kinds <= set(state.watched)
+
+
+def _speaks(error: ClusterError) -> bool:
+    """Whether an error is about one kind: refused, not served, cut off. Else the whole server has a problem."""
+    return not isinstance(error, errors.Unavailable | errors.Throttled | errors.Unauthorized)
 
 
 def read_whole(frame: Frame, seen: Seen, keys: Iterable[ResourceKey]) -> None:

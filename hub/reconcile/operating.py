@@ -40,7 +40,7 @@ from clusters.services import carry_out
 from hub.core.plans import protected_kinds, prune_budget
 from hub.errors import SourceError
 from hub.models import Application, SyncOperation
-from hub.reconcile import baselines, concluding, consent, fencing, looking, sourcing
+from hub.reconcile import baselines, concluding, consent, fencing, looking, sourcing, starting
 from hub.reconcile import work as works
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture, health_of
@@ -86,11 +86,15 @@ def _ask_for_revisions(frame: Frame, work: Work, desired: Desired) -> None:
 def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Picture) -> None:
     """Take Steps until the operation ends or must wait. Every Step is stored before the next is asked for."""
     work.desired = work.desired or desired
-    if work.ended or _not_yet(work):
+    if work.ended or starting.paused(work, timezone.now()):
         return
     if work.plan is not None and work.plan.open_hooks and _hook_choices(work.operation):
         # Nothing was written yet: the answers make another plan.
         work.plan = None
+    hindrance = starting.hindrance(work, desired, timezone.now())
+    if hindrance is not None:
+        _rest(frame, work, hindrance, timezone.now())
+        return
     if work.plan is None or (work.operation.retry_at is not None and not work.operation.terminate_requested):
         _begin(frame, work, seen, picture)
     assert work.plan is not None
@@ -116,14 +120,6 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
 def _progress(work: Work) -> Progress:
     assert work.progress is not None
     return work.progress
-
-
-def _not_yet(work: Work) -> bool:
-    operation = work.operation
-    if operation.retry_at is None or operation.terminate_requested or operation.retry_at <= timezone.now():
-        return False
-    work.wait_until = operation.retry_at
-    return True
 
 
 def _begin(frame: Frame, work: Work, seen: Seen, picture: Picture) -> None:

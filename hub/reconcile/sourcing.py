@@ -129,6 +129,10 @@ def bring_up(frame: Frame, catalogue: Catalogue) -> Desired:
     if problem is None:
         app.manifest_digest, app.revisions = digest, [state.revision for state in states]
     desired = load(frame, digest, catalogue, tuple(app.revisions))
+    if problem is None and not desired.loaded and any(state.input_key for state in states):
+        # What was rendered is no longer kept: that is no empty set. The next turn renders it again.
+        app.source_states.update(input_key="")
+        return bring_up(frame, catalogue)
     desired.problem = problem
     return desired
 

@@ -120,11 +120,12 @@ def supersedable(operation: SyncOperation) -> bool:
         return True
     waiting_for = operation.wait.get("code", "")
     return operation.phase == SyncOperation.Phase.RUNNING and waiting_for in {
-        "retry",
+        "retry_pause",
         "approval",
         "window",
-        "confirmation",
-        "stalled",
+        "prune_confirmation",
+        "hook_decision",
+        "problem",
     }
 
 
