@@ -39,7 +39,7 @@ class ApplicationForm(base.DocumentForm):
 
     def read(self, row: Application) -> dict[str, Any]:
         document = applications.document(row)
-        return document | document["destination"]
+        return {**document, **document["destination"]}
 
     def document(self) -> dict[str, Any]:
         found = super().document()

@@ -71,10 +71,11 @@ class CheapPaginator(Paginator):  # type: ignore[type-arg]
 
     @cached_property
     def count(self) -> int:
-        return int(self.object_list[:COUNTED].count())  # type: ignore[union-attr]
+        rows: Any = self.object_list
+        return int(rows[:COUNTED].count())
 
 
-class HubAdmin(BaseAdmin):  # type: ignore[misc, valid-type]
+class HubAdmin(BaseAdmin):  # type: ignore[misc]
     """Read-only unless a subclass says otherwise; rows are those the person may see, others are 404 (AD3)."""
 
     paginator = CheapPaginator
@@ -330,11 +331,13 @@ def related(
 
 def area(rows: int = 4, **options: Any) -> forms.CharField:
     """A text of several lines."""
-    return forms.CharField(**{"required": False, "widget": forms.Textarea(attrs={"rows": rows})} | options)
+    usual: dict[str, Any] = {"required": False, "widget": forms.Textarea(attrs={"rows": rows})}
+    return forms.CharField(**usual | options)
 
 
 def line(**options: Any) -> forms.CharField:
-    return forms.CharField(**{"required": False} | options)
+    usual: dict[str, Any] = {"required": False}
+    return forms.CharField(**usual | options)
 
 
 def secret(help_text: str = "empty means keep", *, lines: bool = False) -> forms.CharField:

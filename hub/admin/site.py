@@ -17,7 +17,7 @@ else:
     BaseSite = AdminSite
 
 
-class HubSite(BaseSite):  # type: ignore[misc, valid-type]
+class HubSite(BaseSite):  # type: ignore[misc]
     """People who may not be here get the 404 of a missing page (AD3); who is not signed in, the sign-in."""
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:

@@ -62,14 +62,14 @@ class Settings(Door):
         return Response({"settings": {name.lower(): getattr(settings, name) for name in SHOWN_SETTINGS}})
 
 
-class Schema(SpectacularJSONAPIView):  # type: ignore[misc]
+class Schema(SpectacularJSONAPIView):
     """The OpenAPI document, for whoever is signed in."""
 
     authentication_classes = [Tokens, Sessions]
     permission_classes = [SignedIn]
 
 
-class Docs(SpectacularSwaggerView):  # type: ignore[misc]
+class Docs(SpectacularSwaggerView):
     """Pages from the sidecar: no asset comes from elsewhere."""
 
     @staticmethod

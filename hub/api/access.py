@@ -12,11 +12,9 @@ from rest_framework.authentication import SessionAuthentication, get_authorizati
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
-from hub.api.errors import request_id
 from hub.errors import HubError
 from hub.models import ApiToken, User
-from hub.services.actors import Actor
-from hub.services.guessing import address_of
+from hub.services.rights import NotFound
 
 LAST_USE_EVERY = timedelta(minutes=5)
 
@@ -82,24 +80,7 @@ def not_by_token(request: Any) -> None:
         )
 
 
-def actor(request: Any) -> Actor:
-    """Who asks, for services, audit and the initiator of operations."""
-    user = request.user if getattr(request, "user", None) is not None else None
-    known = user is not None and user.is_authenticated
-    return Actor(
-        kind="user" if known else "anonymous",
-        id=str(user.id) if known and user else "",
-        name=user.username if known and user else "",
-        via="api",
-        address=address_of(request),
-        request_id=request_id(request),
-        is_admin=bool(known and user and user.is_superuser),
-    )
-
-
 def administrators_only(request: Any) -> None:
     """What belongs to no Project is for the platform team; everybody else gets the 404 of a missing thing."""
-    from hub.services.rights import NotFound
-
     if not person(request).is_superuser:
         raise NotFound

@@ -9,10 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hub.api import shapes
-from hub.api.access import actor, administrators_only, not_by_token
+from hub.api.access import administrators_only, not_by_token
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, rehearse
 from hub.api.lists import Listing, equals, prefix, truth
+from hub.api.requests import actor
 from hub.models import User
 from hub.services import accounts, rights
 

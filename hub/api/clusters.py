@@ -10,11 +10,12 @@ from rest_framework.response import Response
 
 from clusters.models import Cluster
 from hub.api import changes, nudging, shapes
-from hub.api.access import actor, person
+from hub.api.access import person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, etag, expected_generation, merged, not_modified, rehearse
 from hub.api.lists import Listing, bad, equals, one_of, prefix
 from hub.api.repositories import demand_project
+from hub.api.requests import actor
 from hub.api.selectors import labels
 from hub.models import Project
 from hub.services import clusters, credentials, rights

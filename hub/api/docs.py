@@ -109,7 +109,7 @@ def _page(item: type[serializers.Serializer[Any]]) -> Any:
     )
 
 
-class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc, no-untyped-call]
+class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """How a token is sent."""
 
     target_class = "hub.api.access.Tokens"
@@ -119,7 +119,7 @@ class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[misc, no-unty
         return {"type": "http", "scheme": "bearer", "bearerFormat": "hubp_..."}
 
 
-class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[misc, no-untyped-call]
+class SessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     """The cookie of a browser."""
 
     target_class = "hub.api.access.Sessions"

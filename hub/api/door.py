@@ -21,7 +21,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from hub.api import access, errors
+from hub.api import access
+from hub.api.requests import request_id
 from hub.api.throttle import Budget
 from hub.core.sources.spec import merge_patch
 from hub.errors import HubError
@@ -99,11 +100,13 @@ class Door(APIView):
         # Read it now: a wrong type is 415 for everybody, before anything is looked up.
         request.data  # noqa: B018
         if request.method == "POST" and request.headers.get("Idempotency-Key"):
-            self.post = self._once(self.post)  # type: ignore[attr-defined]
+            # `dispatch` looks the handler up after this.
+            handlers: Any = self
+            handlers.post = self._once(handlers.post)
 
     def finalize_response(self, request: Any, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        response["X-Request-Id"] = errors.request_id(request)
+        response["X-Request-Id"] = request_id(request)
         response.setdefault("Cache-Control", "no-store")
         return response
 

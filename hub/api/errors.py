@@ -6,8 +6,6 @@ caller sent are never echoed here: sentences come from the error trees, which ar
 
 from __future__ import annotations
 
-import re
-import uuid
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -23,12 +21,12 @@ from rest_framework.response import Response
 from clusters.errors import ClusterError, KubeconfigRefused
 from guard.fields import DecryptionError
 from guard.redact import redact
+from hub.api.requests import actor, request_id
 from hub.errors import HubError
 from hub.services import audit
 from hub.services.rights import NotFound
 
 log = structlog.get_logger(__name__)
-_REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 # Every code that this module makes itself; the others come from the error trees of the rooms.
 CODES = {
@@ -66,18 +64,6 @@ BY_STATUS = {
     500: "internal",
     503: "unavailable",
 }
-
-
-def request_id(request: Any) -> str:
-    """The caller's X-Request-Id when it is harmless, else one of ours; the same for logs, audit and answer."""
-    known = getattr(request, "hub_request_id", "")
-    if not known:
-        known = request.headers.get("X-Request-Id", "")
-        if not _REQUEST_ID.fullmatch(known):
-            known = str(structlog.contextvars.get_contextvars().get("request_id") or uuid.uuid4())
-        target = getattr(request, "_request", request)
-        target.hub_request_id = known
-    return str(known)
 
 
 def body(
@@ -158,8 +144,6 @@ def _of_surprise(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]
 
 def _record_denied(request: Any, error: HubError) -> None:
     """A refused attempt is audited; a database that refuses that too must not hide the answer (AU2)."""
-    from hub.api.access import actor
-
     try:
         audit.record(
             actor(request),

@@ -8,13 +8,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from clusters.core.manifests import ResourceKey
-from hub.api import live_shapes as shapes
 from hub.api import nudging
-from hub.api.access import actor
 from hub.api.applications import find
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, flag
 from hub.api.lists import bad
+from hub.api.requests import actor
+from hub.api.shapes import live as shapes
 from hub.services import live
 from hub.services.documents import InvalidDocument
 

@@ -19,6 +19,7 @@ from clusters.errors import ClusterError
 from clusters.services import Log, LogRequest
 from hub.api import errors
 from hub.api.lists import bad
+from hub.api.requests import request_id
 from hub.api.stream import borrowed, signed_in
 from hub.errors import HubError
 from hub.models import Application
@@ -96,13 +97,13 @@ async def logs(request: HttpRequest, name: str) -> HttpResponseBase:
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     response["X-Content-Type-Options"] = "nosniff"
-    response["X-Request-Id"] = errors.request_id(request)
+    response["X-Request-Id"] = request_id(request)
     return response
 
 
 def _refusal(error: Exception, request: HttpRequest) -> HttpResponseBase:
     shaped = errors.handle(error, {"request": request})
-    headers = {"X-Request-Id": errors.request_id(request)}
+    headers = {"X-Request-Id": request_id(request)}
     return JsonResponse(shaped.data, status=shaped.status_code, headers=headers)
 
 

@@ -9,11 +9,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hub.api import nudging, shapes
-from hub.api.access import actor, person
+from hub.api.access import person
 from hub.api.applications import find
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, rehearse
 from hub.api.lists import Listing, equals, one_of, since
+from hub.api.requests import actor
 from hub.errors import HubError
 from hub.models import SyncOperation
 from hub.models.operation import UNFINISHED

@@ -7,11 +7,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hub.api import nudging, shapes
-from hub.api.access import actor
 from hub.api.applications import find
 from hub.api.docs import documented
 from hub.api.door import Door, document_of
 from hub.api.operations import detail
+from hub.api.requests import actor
 from hub.errors import HubError
 from hub.reconcile.previewing import preview
 from hub.services import operations

@@ -9,10 +9,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hub.api import changes, shapes
-from hub.api.access import actor, person
+from hub.api.access import person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, etag, expected_generation, flag, merged, not_modified, rehearse
 from hub.api.lists import Listing, prefix, truth
+from hub.api.requests import actor
 from hub.api.selectors import labels
 from hub.errors import HubError
 from hub.models import Project

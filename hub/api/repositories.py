@@ -10,10 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hub.api import changes, nudging, shapes
-from hub.api.access import actor, administrators_only, person
+from hub.api.access import administrators_only, person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, etag, expected_generation, not_modified, rehearse
 from hub.api.lists import Listing, one_of
+from hub.api.requests import actor
 from hub.core.sources import normalise_url, shown
 from hub.models import Project, Repository
 from hub.services import repositories, rights

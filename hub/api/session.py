@@ -11,9 +11,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from hub.api import shapes
-from hub.api.access import actor, not_by_token, person
+from hub.api.access import not_by_token, person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of
+from hub.api.requests import actor
 from hub.errors import HubError
 from hub.models import ApiToken, User
 from hub.services import accounts, audit, guessing, rights
@@ -48,7 +49,7 @@ class Session(Door):
         return [] if request is not None and request.method == "POST" else super().get_authenticators()
 
     def get_permissions(self) -> list[Any]:
-        return [] if self.request.method == "POST" else super().get_permissions()
+        return [] if self.request.method == "POST" else list(super().get_permissions())
 
     @documented("Who am I; sets the CSRF cookie", answer=shapes.Who)
     def get(self, request: Request) -> Response:

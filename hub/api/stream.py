@@ -25,6 +25,7 @@ from rest_framework.request import Request
 
 from hub.api import errors
 from hub.api.access import Tokens
+from hub.api.requests import request_id
 from hub.errors import HubError
 from hub.models import Event, User
 from hub.services import rights
@@ -131,13 +132,13 @@ async def stream(request: HttpRequest, name: str = "") -> HttpResponseBase:
     response = StreamingHttpResponse(_messages(feed, user, resumed), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
-    response["X-Request-Id"] = errors.request_id(request)
+    response["X-Request-Id"] = request_id(request)
     return response
 
 
 def _refusal(error: Exception, request: HttpRequest) -> HttpResponseBase:
     shaped = errors.handle(error, {"request": request})
-    headers = {"X-Request-Id": errors.request_id(request)}
+    headers = {"X-Request-Id": request_id(request)}
     return JsonResponse(shaped.data, status=shaped.status_code, headers=headers)
 
 

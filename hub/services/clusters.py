@@ -273,7 +273,9 @@ def emptiest_shard() -> int:
 
 def _unique_server(server: str, scope: str, but: uuid.UUID | None = None) -> None:
     """One record per address and Project, or outside of Projects (CL3)."""
-    same = Cluster.objects.filter(server=server, scope=scope).exclude(id=but)
+    same = Cluster.objects.filter(server=server, scope=scope)
+    if but is not None:
+        same = same.exclude(id=but)
     if server and (other := same.values_list("name", flat=True).first()):
         raise HubError("server_taken", f"{other} has this address already", "change that one", status=409)
 

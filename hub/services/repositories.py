@@ -41,7 +41,7 @@ def read(doc: Any, *, existing: Repository | None = None) -> dict[str, Any]:
     errors: specs.Errors = {}
     if existing is not None and isinstance(doc, dict):
         doc = {"url": existing.url, "project": existing.project.name if existing.project else "", **doc}
-    values = DOCUMENT(doc, "", errors)
+    values: dict[str, Any] = DOCUMENT(doc, "", errors)
     if errors:
         raise InvalidDocument(errors)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rest_framework import serializers as s
 
-from hub.api.shapes import anything, flag, make, number, objects, text, texts
+from hub.api.shapes.fields import anything, flag, make, number, objects, text, texts
 
 KEY = {"group": text(), "kind": text(), "namespace": text(), "name": text()}
 Key = make("ObjectKey", "Names one object of a cluster.", **KEY)
