@@ -5,6 +5,14 @@ than one row (hub.services), signals, logic in `save`.
 """
 
 from hub.models.application import Application, ManifestSet, ResourceStatus, SourceState
+from hub.models.approval import (
+    ApprovalPolicy,
+    ApprovalRequest,
+    CardToken,
+    ChatIdentity,
+    LinkCode,
+    Vote,
+)
 from hub.models.audit import AuditEvent
 from hub.models.event import Event
 from hub.models.guessing import LoginFailures
@@ -20,10 +28,15 @@ from hub.models.webhook import WebhookDelivery, WebhookSecret
 __all__ = [
     "ApiToken",
     "Application",
+    "ApprovalPolicy",
+    "ApprovalRequest",
     "AuditEvent",
+    "CardToken",
+    "ChatIdentity",
     "Event",
     "HubIdentity",
     "IdempotentAnswer",
+    "LinkCode",
     "LoginFailures",
     "ManifestSet",
     "Project",
@@ -34,6 +47,7 @@ __all__ = [
     "SourceState",
     "SyncOperation",
     "User",
+    "Vote",
     "WebhookDelivery",
     "WebhookSecret",
     "WorkerProcess",
