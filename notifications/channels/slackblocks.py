@@ -21,6 +21,7 @@ MAX_BLOCKS = 50
 MAX_BUTTON_TEXT = 75
 MAX_BUTTON_VALUE = 2_000
 MAX_ATTACHMENTS = 20
+NOTHING = "A notification"
 _FIELDS_PER_SECTION = 10
 _SECTIONS = 4
 _MOST_BUTTONS = 5
@@ -53,13 +54,13 @@ def content(message: Message, settings: Mapping[str, Any], event: Mapping[str, A
     part = message.parts.get("slack")
     made = _imported(message, part) if part is not None else _built(message, event)
     if part is None and message.markup == "mrkdwn":
-        made = {"text": cut_text(message.body or escape(message.title), MAX_TEXT)}
+        made = {"text": cut_text(message.body or escape(message.title) or NOTHING, MAX_TEXT)}
     return {**made, **_identity(part or {}, settings)}
 
 
 def _imported(message: Message, part: Mapping[str, Any]) -> dict[str, Any]:
     """What the template's author made, cut to the limits."""
-    made: dict[str, Any] = {"text": cut_text(message.body or escape(message.title), MAX_TEXT)}
+    made: dict[str, Any] = {"text": cut_text(message.body or escape(message.title) or NOTHING, MAX_TEXT)}
     blocks, attachments = part.get("blocks"), part.get("attachments")
     if isinstance(blocks, list) and blocks:
         made["blocks"] = blocks[:MAX_BLOCKS]
@@ -104,7 +105,7 @@ def _built(message: Message, event: Mapping[str, Any]) -> dict[str, Any]:
         blocks.append({"type": "actions", "elements": buttons})
     attachment = {"color": _COLOURS.get(message.severity, _COLOURS["info"]), "blocks": blocks[:MAX_BLOCKS]}
     attachment["fallback"] = cut_text(head, MAX_TEXT)
-    return {"text": cut_text(text, MAX_TEXT), "attachments": [attachment]}
+    return {"text": cut_text(text, MAX_TEXT).strip() or NOTHING, "attachments": [attachment]}
 
 
 def _mention(message: Message) -> str:
@@ -114,7 +115,7 @@ def _mention(message: Message) -> str:
 
 
 def _plain(text: str, most: int) -> Block:
-    return {"type": "plain_text", "text": cut_text(text, most) or "-", "emoji": True}
+    return {"type": "plain_text", "text": cut_text(text.strip(), most) or "-", "emoji": True}
 
 
 def _mrkdwn(text: str, most: int) -> Block:

@@ -40,9 +40,16 @@ class Killer:
         return execute(sql, params, many, context)
 
 
+def _alone() -> None:
+    """No connection and no pool is shared with a child."""
+    connections.close_all()
+    if connection.vendor == "postgresql":
+        connection.close_pool()
+
+
 def _worker(at: int, happened: dict[str, Any]) -> bool:
     """One process that does everything from the event to the end; True when it was killed on its way."""
-    connections.close_all()
+    _alone()
     child = os.fork()
     if child == 0:
         code = 1
@@ -128,7 +135,7 @@ def test_two_processes_send_each_message_once(slack: SlackServer, time_: FakeClo
     slack_service(slack)
     subscribe("slack:#a", "slack:#b", "slack:#ops", events=["sync-failed"])
     ids = dispatch(event())
-    connections.close_all()
+    _alone()
     children = []
     for _ in range(4):
         child = os.fork()
