@@ -5,9 +5,10 @@ The decisions are `hub.core.policy`; here rows become facts, and violations beco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from clusters.core.health import BrokenRule, read_health
 from clusters.core.manifests import ResourceKey
 from clusters.models import Cluster
 from hub.core import policy
@@ -45,7 +46,11 @@ def judge_application(values: Mapping[str, Any]) -> None:
 
 def rule_errors(rules: Any) -> dict[str, list[str]]:
     """Errors of a rules document by path; empty when every part of it can be read (PR2)."""
-    return dict(policy.read_rules(rules)[1])
+    errors = dict(policy.read_rules(rules)[1])
+    for kind, rule in read_health(rules.get("health") if isinstance(rules, Mapping) else None).items():
+        if isinstance(rule, BrokenRule):
+            errors[f"health.{kind}"] = [rule.message]
+    return errors
 
 
 def would_break(project: Project, rules: Mapping[str, Any]) -> list[str]:
@@ -64,11 +69,11 @@ def would_break(project: Project, rules: Mapping[str, Any]) -> list[str]:
     return broken
 
 
-def judge_key(app: Application, key: ResourceKey, *, namespaced: bool) -> list[policy.Violation]:
-    """What the Project says to one live object that is to be read, deleted or acted upon."""
+def judge_of(app: Application) -> Callable[[ResourceKey], list[policy.Violation]]:
+    """What the Project says to live objects that are to be read, deleted or acted upon; its rules are read once."""
     rules, _ = policy.read_rules(app.project.rules)
-    place = _destination(app.cluster, app.destination_namespace)
-    return policy.judge_key(_fence(app.project, rules), place, key, namespaced=namespaced)
+    fence, place = _fence(app.project, rules), _destination(app.cluster, app.destination_namespace)
+    return lambda key: policy.judge_key(fence, place, key, namespaced=bool(key.namespace))
 
 
 def _fence(project: Project, rules: policy.Rules) -> policy.Fence:

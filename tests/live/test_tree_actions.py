@@ -163,6 +163,14 @@ spec:
   jobTemplate:
     spec: {template: {spec: {restartPolicy: Never, containers: [{name: main, image: "example.com/job:1"}]}}}
 """,
+    "hook.yaml": """apiVersion: batch/v1
+kind: Job
+metadata:
+  name: migrate
+  annotations: {argocd.argoproj.io/hook: PreSync, argocd.argoproj.io/hook-delete-policy: BeforeHookCreation}
+spec:
+  template: {spec: {restartPolicy: Never, containers: [{name: main, image: "example.com/migrate:1"}]}}
+""",
 }
 
 
@@ -201,7 +209,7 @@ def nodes(api: Api, app: Application) -> dict[tuple[str, str], dict[str, Any]]:
 
 
 def pod_of(api: Api, app: Application) -> str:
-    return next(name for kind, name in nodes(api, app) if kind == "Pod")
+    return next(name for kind, name in nodes(api, app) if kind == "Pod" and name.startswith("api-"))
 
 
 def test_the_tree_shows_what_the_resources_brought_forth(
@@ -212,17 +220,19 @@ def test_the_tree_shows_what_the_resources_brought_forth(
     assert {kind: kinds.count(kind) for kind in ("Deployment", "ReplicaSet", "Pod", "Service")} == {
         "Deployment": 1,
         "ReplicaSet": 1,
-        "Pod": 2,
+        "Pod": 3,
         "Service": 1,
     }
     assert kinds.count("EndpointSlice") >= 1
-    pod = next(node for (kind, _), node in found.items() if kind == "Pod")
+    pod = found["Pod", pod_of(bob, stack)]
     assert [parent["kind"] for parent in pod["parents"]] == ["ReplicaSet"]
     assert (pod["managed"], pod["health"], pod["images"]) == (False, "Healthy", ["example.com/api:1"])
     deployment = found["Deployment", "api"]
     assert (deployment["managed"], deployment["status"], deployment["health"]) == (True, "Synced", "Healthy")
     assert deployment["info"]["Replicas"] == "2/2"
     assert len(found["Service", "api"]["targets"]) == 2
+    hook = found["Job", "migrate"]
+    assert (hook["managed"], hook["status"], hook["parents"]) == (True, "", [])
 
 
 def test_a_large_tree_is_folded(world: HubWorld, stack: Application, bob: Api, monkeypatch: Any) -> None:
@@ -237,7 +247,7 @@ def test_a_large_tree_is_folded(world: HubWorld, stack: Application, bob: Api, m
         (each["kind"], each["count"], each["parent"]["kind"], each["health"]) for each in answer["folds"]
     ]
     assert folds == [("Pod", 2, "ReplicaSet", {"Healthy": 2})]
-    assert not [node for node in answer["nodes"] if node["kind"] == "Pod"]
+    assert not [node for node in answer["nodes"] if node["name"].startswith("api-") and node["kind"] == "Pod"]
 
 
 def test_orphans_are_shown_where_the_project_looks_for_them(
@@ -363,3 +373,42 @@ def test_events_of_an_object(world: HubWorld, stack: Application, bob: Api, char
     path = at(stack, "resource/events", "", "Pod", pod["metadata"]["name"])
     assert "Noted" in [event["reason"] for event in bob.get(path).json()["items"]]
     assert charlie.get(path).status_code == 404
+
+
+def test_the_pod_of_a_hook_belongs_to_the_application(world: HubWorld, stack: Application, bob: Api) -> None:
+    pod = next(name for kind, name in nodes(bob, stack) if kind == "Pod" and name.startswith("migrate-"))
+    found = bob.get(at(stack, "resource", "", "Pod", pod)).json()
+    assert (found["managed"], found["wanted"]) == (True, False)
+    job = bob.get(at(stack, "resource", "batch", "Job", "migrate")).json()
+    assert (job["managed"], job["wanted"]) == (True, True)
+
+
+def test_b1_a_rule_that_is_taken_away_hides_the_objects(
+    world: HubWorld, stack: Application, alice: Api
+) -> None:
+    pod = pod_of(alice, stack)
+    world.project.rules = {
+        **world.project.rules,
+        "namespaced_kinds": {"deny": [{"group": "", "kind": "Secret"}]},
+    }
+    world.project.save()
+    assert alice.get(at(stack, "resource", "", "Secret", "api")).status_code == 404
+    assert alice.get(at(stack, "resource", "", "Pod", pod)).status_code == 200
+    elsewhere = [{"name": "dev", "namespace": "elsewhere"}]
+    world.project.rules = {**world.project.rules, "destinations": {"allow": elsewhere}}
+    world.project.save()
+    assert alice.get(at(stack, "resource", "", "Pod", pod)).status_code == 404
+    assert alice.get(f"/applications/{stack.name}/tree").json()["nodes"] == []
+
+
+def test_another_owner_s_object_is_shown_and_left_alone(world: HubWorld, alice: Api) -> None:
+    """5.3: it is wanted by Git and lives already, under somebody else's hub."""
+    taken = {"name": "api", "namespace": world.namespace, "labels": {"gitops-hub.io/managed-by": "another"}}
+    world.kube.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": taken})
+    app = world.deployed({"a.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: api}\ndata: {a: b}\n"})
+    found = alice.get(at(app, "resource", "", "ConfigMap", "api")).json()
+    assert (found["wanted"], found["managed"]) == (True, False)
+    uid = found["object"]["metadata"]["uid"]
+    refused = alice.delete(at(app, "resource", "", "ConfigMap", "api", uid=uid))
+    assert (refused.status_code, refused.json()["code"]) == (409, "not_managed")
+    assert world.get("ConfigMap", "api")["metadata"]["uid"] == uid

@@ -14,24 +14,32 @@ from hub.services.events import hub_id
 DEEPEST, MOST_OWNERS = 8, 16
 
 
-def is_wanted(app: Application, key: ResourceKey) -> bool:
-    rows = app.resources.filter(**key._asdict(), is_hook=False).exclude(reason="not_permitted")
-    return bool(rows.exists())
+class Belonging:
+    """The questions about one Application, with the rules of its Project read once."""
 
+    def __init__(self, app: Application) -> None:
+        self.app = app
+        self._judge = fences.judge_of(app)
+        self._hub_id = hub_id()
 
-def is_managed(app: Application, key: ResourceKey, obj: Manifest) -> bool:
-    return owner_of(obj, application=app.name, hub_id=hub_id(), target=key).kind == "ours"
+    def wants(self, key: ResourceKey) -> bool:
+        """Whether it is one of the Application's resources (a hook is not) that the Project permits."""
+        rows = self.app.resources.filter(**key._asdict(), is_hook=False).exclude(reason="not_permitted")
+        return self.permits(key) and bool(rows.exists())
 
+    def manages(self, key: ResourceKey, obj: Manifest) -> bool:
+        """Whether the object carries our tracking id for this Application, hooks too, and the Project permits it."""
+        owner = owner_of(obj, application=self.app.name, hub_id=self._hub_id, target=key)
+        return owner.kind == "ours" and self.permits(key)
 
-def may_see(app: Application, key: ResourceKey, *, wanted: bool) -> bool:
-    """The Project's fence. What a permitted object brought forth may be of any kind (rule 11 is about what is wanted),
-    but lies in a permitted place."""
-    found = fences.judge_key(app, key, namespaced=bool(key.namespace))
-    return not [violation for violation in found if wanted or violation.rule != 11]
+    def permits(self, key: ResourceKey, *, child: bool = False) -> bool:
+        """The Project's fence. What a permitted object brought forth may be of any kind (rule 11 is about what is
+        wanted), but lies in a permitted place."""
+        return not [violation for violation in self._judge(key) if not child or violation.rule != 11]
 
 
 def climbs_to(
-    app: Application, connection: Connection, served: Discovery, obj: Manifest, namespace: str
+    belonging: Belonging, connection: Connection, served: Discovery, obj: Manifest, namespace: str
 ) -> bool:
     """Follow owner references upwards, by GET and by uid, until one is managed by the Application."""
     level, asked = [obj], 0
@@ -46,7 +54,7 @@ def climbs_to(
                 if owner is None:
                     continue
                 key, body = owner
-                if is_wanted(app, key) and is_managed(app, key, body):
+                if belonging.manages(key, body):
                     return True
                 above.append(body)
         level = above

@@ -8,14 +8,14 @@ from clusters import errors
 from clusters.core.manifests import Manifest, ResourceKey
 from clusters.services import discovery, get_object
 from hub.models import Application
-from hub.services.live import belonging
+from hub.services.live.belonging import Belonging, climbs_to
 from hub.services.live.growing import grow
 from hub.services.rights import NotFound
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A live object of an Application. `wanted`: it is one of its own resources, not a child of one. `managed`: it, or
+    """A live object of an Application. `wanted`: it is one of its own resources or hooks, not a child of one. `managed`: it, or
     the resource above it, carries our tracking id: only then may people act on it."""
 
     key: ResourceKey
@@ -30,18 +30,17 @@ def find(app: Application, key: ResourceKey) -> Found:
     connection = app.cluster.connection()
     served = discovery(connection)
     info = served.find(key.group, key.kind)
-    wanted = belonging.is_wanted(app, key)
-    if info is None or info.namespaced != bool(key.namespace):
-        raise NotFound
-    if not belonging.may_see(app, key, wanted=wanted):
+    belonging = Belonging(app)
+    if info is None or info.namespaced != bool(key.namespace) or not belonging.permits(key, child=True):
         raise NotFound
     try:
         obj = get_object(connection, key)
     except (errors.NotFound, errors.Invalid, errors.KindNotServed):
         raise NotFound from None
-    if wanted:
-        return Found(key, obj, wanted=True, managed=belonging.is_managed(app, key, obj))
-    if belonging.climbs_to(app, connection, served, obj, key.namespace) or _is_in_tree(app, key, obj):
+    managed = belonging.manages(key, obj)
+    if managed or belonging.wants(key):
+        return Found(key, obj, wanted=True, managed=managed)
+    if climbs_to(belonging, connection, served, obj, key.namespace) or _is_in_tree(app, key, obj):
         return Found(key, obj, wanted=False, managed=True)
     raise NotFound
 

@@ -18,9 +18,11 @@ from clusters.services import assess_health, carry_out, discovery, list_in
 from hub.errors import HubError
 from hub.models import Application, ResourceStatus
 from hub.services import health_rules
-from hub.services.live import belonging
+from hub.services.live.belonging import Belonging
 
 FOLD_FROM = 500
+# Hooks have no row: they are known by the tracking id that they carry.
+_HOOKS = (("batch", "Job"), ("", "Pod"))
 Kind = tuple[str, str]
 
 
@@ -63,27 +65,30 @@ def tree(app: Application, *, with_orphans: bool = False) -> dict[str, Any]:
 def grow(app: Application, *, managed_only: bool = False) -> Grown:
     """List the kinds of its resources and those below them in its namespaces. `managed_only`: without what it wants
     and does not hold. Raises ClusterError when the cluster cannot be asked at all."""
+    belonging = Belonging(app)
     rows = {
-        ResourceKey(row.group, row.kind, row.namespace, row.name): row
+        key: row
         for row in app.resources.filter(is_hook=False)
         .exclude(reason="not_permitted")
         .defer("baseline", "drift")
+        if belonging.permits(key := ResourceKey(row.group, row.kind, row.namespace, row.name))
     }
-    rows = {key: row for key, row in rows.items() if belonging.may_see(app, key, wanted=True)}
     connection = app.cluster.connection()
     served = discovery(connection)
-    roots = {kind for key in rows if (kind := key[:2]) and served.find(*kind) is not None}
+    roots = {kind for key in rows if served.find(*(kind := key[:2])) is not None}
     namespaced = {kind for kind in roots if served.kinds[kind].namespaced}
     namespaces = sorted({key.namespace for key in rows if key.namespace})
-    lists = list_in(connection, {*namespaced, *kinds_below(roots, served)}, namespaces)
+    lists = list_in(connection, {*namespaced, *_HOOKS, *kinds_below({*roots, *_HOOKS}, served)}, namespaces)
     objects = {**lists.objects, **_cluster_scoped(connection, rows, roots - namespaced)}
-    for key in rows:
-        if key in objects and not belonging.is_managed(app, key, objects[key]):
-            # Somebody else's object: it is shown as it is, what hangs below it is not ours to show.
-            objects[key] = _bare(objects[key])
-            if managed_only:
-                del objects[key]
-    grown = resource_tree(rows, objects.values(), _health_of(app, rows, objects))
+    managed = {key for key, obj in objects.items() if belonging.manages(key, obj)}
+    for key in [key for key in rows if key in objects and key not in managed]:
+        # Somebody else's object: it is shown as it is, what hangs below it is not ours to show.
+        objects[key] = _bare(objects[key])
+        if managed_only:
+            del objects[key]
+    grown = resource_tree(
+        {**rows, **dict.fromkeys(managed)}, objects.values(), _health_of(app, rows, objects)
+    )
     return Grown(grown, rows, connection, served, {kind: e.message for kind, e in lists.errors.items()})
 
 
@@ -168,7 +173,7 @@ def _orphans(app: Application, grown: Grown) -> tuple[ResourceKey, ...]:
         lists.objects.values(),
         namespaces=[namespace],
         owned=owned | {node.key for node in grown.tree.nodes},
-        permitted=lambda key: belonging.may_see(app, key, wanted=True),
+        permitted=Belonging(app).permits,
         ignored=lambda key: any(_names(entry, key) for entry in ignore),
     )
 
