@@ -17,6 +17,7 @@ from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
 
 Kind = tuple[str, str]
+MOST_UNLISTED = 50
 
 
 @dataclass
@@ -68,6 +69,8 @@ def look(frame: Frame, desired: Desired, work: Work | None) -> Seen:
     kinds = {key[:2] for key in keys} | {key[:2] for key in frame.rows}
     with frame.stage("look"):
         _read(frame, seen, kinds, keys, _versions(desired))
+        if work is not None:
+            _read_unlisted(frame, seen, desired)
         _read_managed_fields(frame, seen, desired)
         planned = work.desired if work is not None and work.desired is not None else desired
         manifests = [*desired.by_key.values(), *planned.by_key.values()]
@@ -123,6 +126,14 @@ def _read(
         if not complete:
             seen.incomplete.setdefault(kind, "the listing was not finished")
     seen.watched = bool(kinds) and kinds <= set(state.watched)
+
+
+def _read_unlisted(frame: Frame, seen: Seen, desired: Desired) -> None:
+    """What Git no longer wants, of a kind that could not be listed: an operation says why it stays (7.3)."""
+    extras = sorted(seen.unknown.keys() & frame.rows.keys() - desired.keys)[:MOST_UNLISTED]
+    group = tuple(Action("get", key) for key in extras)
+    if group and seen.problem is None:
+        seen.absorb(carry_out(frame.connection, Step("adopt", "read what was not listed", (group,), False)))
 
 
 def _speaks(error: ClusterError) -> bool:

@@ -115,7 +115,7 @@ class _Cache:
 _cache = _Cache(256)
 
 
-def bring_up(frame: Frame, catalogue: Catalogue) -> Desired:
+def bring_up(frame: Frame, catalogue: Catalogue, *, anew: bool = False) -> Desired:
     """The desired set at the newest known Revisions; after an error the last good one, with the reason."""
     app = frame.app
     states = list(app.source_states.select_related("repository__project").order_by("index"))
@@ -129,10 +129,10 @@ def bring_up(frame: Frame, catalogue: Catalogue) -> Desired:
     if problem is None:
         app.manifest_digest, app.revisions = digest, [state.revision for state in states]
     desired = load(frame, digest, catalogue, tuple(app.revisions))
-    if problem is None and not desired.loaded and any(state.input_key for state in states):
-        # What was rendered is no longer kept: that is no empty set. The next turn renders it again.
+    if problem is None and not desired.loaded and not anew:
+        # What was rendered is no longer kept: that is no empty set, it is rendered again.
         app.source_states.update(input_key="")
-        return bring_up(frame, catalogue)
+        return bring_up(frame, catalogue, anew=True)
     desired.problem = problem
     return desired
 
@@ -146,7 +146,8 @@ def load(frame: Frame, digest: str, catalogue: Catalogue, revisions: tuple[str, 
     held = _cache.get(key)
     if held is None:
         held = _assemble(frame, digest, catalogue.discovery)
-        _cache.put(key, held)
+        if held.loaded:
+            _cache.put(key, held)
     copy = Desired(
         catalogue,
         parts=held.parts,
