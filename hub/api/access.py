@@ -12,10 +12,12 @@ from rest_framework.authentication import SessionAuthentication, get_authorizati
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 
+from hub.api.requests import actor
 from hub.errors import HubError
 from hub.models import ApiToken, User
 from hub.services.rights import NotFound
 
+__all__ = ["Sessions", "SignedIn", "Tokens", "actor", "administrators_only", "not_by_token", "person"]
 LAST_USE_EVERY = timedelta(minutes=5)
 
 
