@@ -12,6 +12,7 @@ from notifications.services.delivering import deliver, due_deliveries
 from notifications.services.destinations import disable, enable
 from notifications.services.dispatching import dispatch, observe
 from notifications.services.explaining import explain, preview, preview_stored, try_trigger
+from notifications.services.figures import figures
 from notifications.services.history import Tested, cancel, mark_sent, prune, resend, send_test, tend
 from notifications.services.importing import import_config, import_told, save_trigger
 from notifications.services.slack_calls import (
@@ -36,6 +37,7 @@ __all__ = [
     "due_deliveries",
     "enable",
     "explain",
+    "figures",
     "import_config",
     "import_told",
     "mark_sent",

@@ -67,6 +67,14 @@ def release(row: Delivery, next_at: datetime, *, counts: bool, **changes: Any) -
     write(row, state=Delivery.State.PENDING, **given)
 
 
+def behind(row: Delivery, now: datetime) -> int | None:
+    """What waits next in the lane of a Delivery that has ended."""
+    if row.state in _BUSY:
+        return None
+    waiting = Delivery.objects.filter(lane=row.lane, state=Delivery.State.PENDING, next_at__lte=now)
+    return waiting.order_by("id").values_list("id", flat=True).first()
+
+
 def due(now: datetime, limit: int) -> list[int]:
     """Ids to try now: first in their lane, oldest first, Destinations in turn, and leases that lapsed."""
     lapsed = Delivery.objects.filter(state=Delivery.State.SENDING, lease_until__lte=now).order_by(

@@ -131,7 +131,6 @@ def load() -> Configured:
                 natives.append(_native(row))
         except ConfigError as problem:
             problems.append((f"subscription {row.name}", problem))
-    context = {str(key): str(value) for key, value in wide.context.items()}
     return Configured(
         services=tuple(_service(row) for row in Service.objects.all()),
         globals=tuple(globals_),
@@ -140,11 +139,22 @@ def load() -> Configured:
             tuple(wide.default_triggers),
             {name: tuple(triggers) for name, triggers in wide.service_triggers.items()},
         ),
-        context={"argocdUrl": django_settings.HUB_URL.rstrip("/"), **context},
+        context=_context(wide),
         rows={(row.name, row.project): row for row in TriggerRow.objects.all()},
         begun=wide.created_at,
         problems=tuple(problems),
     )
+
+
+def context() -> dict[str, str]:
+    """The variables of templates, without the rest of the configuration."""
+    wide = Configuration.objects.filter(project="").first()
+    return _context(wide) if wide is not None else _context(Configuration())
+
+
+def _context(wide: Configuration) -> dict[str, str]:
+    own = {str(key): str(value) for key, value in wide.context.items()}
+    return {"argocdUrl": django_settings.HUB_URL.rstrip("/"), **own}
 
 
 def _service(row: Service) -> routing.Service:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 
 from notifications.errors import NotificationError
-from notifications.models import Delivery, Destination, EventCopy, Silence, Thread
+from notifications.models import Delivery, Destination, EventCopy, Silence, Thread, TriggerState
 from notifications.models.config import State
 from notifications.models.delivery import opaque
 from notifications.services import claims, clock, delivering, destinations, rendering
@@ -154,6 +154,8 @@ def prune(now: datetime) -> int:
     ):
         EventCopy.objects.filter(pk__in=ids).delete()
         removed += len(ids)
+    gone = EventCopy.objects.filter(name="deleted", received_at__lt=now - KEEP).values("app")
+    TriggerState.objects.filter(app__in=gone).exclude(app="").delete()
     Silence.objects.filter(closed_at__lt=now - KEEP_EVENTS, suppressed__isnull=True).delete()
     Thread.objects.filter(used_at__lt=now - KEEP_THREADS).delete()
     return removed

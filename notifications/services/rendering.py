@@ -84,7 +84,7 @@ def message_of(
     episode = episode_of(event)
     if episode:
         told["episode"] = episode
-    context = dict(configured.load().context)
+    context = configured.context()
     settings = configured.settings_of(service.settings)
     occasion = Occasion(
         told,
@@ -110,8 +110,10 @@ def message_of(
 def policy_of(event: Mapping[str, Any]) -> str:
     """How messages without a template treat their thread (notifications.md 7)."""
     name = str(event.get("name", ""))
-    if name in _UPDATED or name.startswith("approval-"):
+    if name in _UPDATED or (name.startswith("approval-") and name != "approval-voted"):
         return "Update"
+    if name == "approval-voted":
+        return "Post"
     return "PostAndUpdate" if name == "sync-failed" or episode_of(event) else "Post"
 
 

@@ -348,3 +348,70 @@ def test_a_destination_is_never_told_through_itself(slack: SlackServer, time_: F
     run(time_)
     assert [row.destination.recipient for row in Delivery.objects.filter(kind="operators")] == ["#ops"]
     assert "slack:#gone is disabled" in slack.messages("ops")[0]["text"]
+
+
+def test_what_waits_behind_in_its_lane_follows_at_once(slack: SlackServer, time_: FakeClock) -> None:
+    """A hint that came while the lane was busy is not lost until the next tick."""
+    slack_service(slack)
+    subscribe("slack:#a", events=["sync-failed"])
+    (first,) = dispatch(event())
+    (second,) = dispatch(event(key="web/sync-failed/2", summary="the second"))
+    deliver(second)
+    assert slack.messages("a") == []
+    deliver(first)
+    assert [message["text"][2:12] for message in slack.messages("a")] == ["sync-faile", "the second"]
+
+
+def test_figures_count_without_naming_anybody(slack: SlackServer, time_: FakeClock) -> None:
+    from notifications.services import figures
+
+    slack_service(slack)
+    subscribe("slack:#gone", "slack:#b", events=["sync-failed"])
+    dispatch(event())
+    dispatch(event(key="web/sync-failed/2"))
+    deliver(Delivery.objects.filter(destination__recipient="#gone").order_by("id")[0].pk)
+    found = {(name, labels.get("state", "")): value for name, labels, value in figures()}
+    assert found[("hub_notifications_deliveries", "held")] == 2.0
+    assert found[("hub_notifications_deliveries", "pending")] == 2.0
+    assert found[("hub_notifications_destination_disabled", "")] == 1.0
+    assert ("hub_notifications_oldest_pending_seconds", "") in found
+    assert "#gone" not in str(figures())
+
+
+def test_history_is_kept_for_its_time_and_no_longer(slack: SlackServer, time_: FakeClock) -> None:
+    from notifications.services import prune
+
+    _one(slack)
+    run(time_)
+    dispatch(event(key="web/sync-failed/2"))
+    slack.fault("chat.postMessage", times=9, error="a_new_error")
+    run(time_)
+    assert states() == ["sent", "failed"]
+    prune(time_())
+    assert states() == ["sent", "failed"]
+    time_.forward(days=31)
+    prune(time_())
+    assert states() == ["failed"]
+    time_.forward(days=60)
+    prune(time_())
+    assert (states(), EventCopy.objects.count()) == ([], 0)
+
+
+def test_the_hourly_probe_enables_what_works_again(slack: SlackServer, time_: FakeClock) -> None:
+    from notifications.services import tend
+
+    service = slack_service(slack)
+    subscribe("slack:#a", events=["sync-failed"])
+    slack.revoked.add("xoxb-good-token-1")
+    dispatch(event())
+    run(time_)
+    tend()
+    service.refresh_from_db()
+    assert service.state == "disabled"
+    slack.revoked.clear()
+    tend()
+    assert states() == ["held"]
+    time_.forward(minutes=61)
+    tend()
+    run(time_)
+    assert states() == ["sent"]
