@@ -45,9 +45,7 @@ def find(frame: Frame, manifests: Iterable[Manifest], discovery: Discovery) -> d
     refused = {kind: error.message for kind, error in state.errors.items() if _refused(error)}
     troubles = [error.message for error in state.errors.values() if not _refused(error)]
     troubles += [f"discovery of {group} failed" for group in broken]
-    frame.scaled = Scaled(
-        scale_targets(state.objects.values()), frozenset(kinds), "; ".join(troubles)
-    )
+    frame.scaled = Scaled(scale_targets(state.objects.values()), frozenset(kinds), "; ".join(troubles))
     return refused
 
 

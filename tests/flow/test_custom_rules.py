@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hub.models import Application, ResourceStatus
-from hub.services import health_rules
+from hub.services import fences, health_rules
+from hub.tasks.watching import _fingerprint
 from tests.flow.conftest import World
 
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: shop}\ndata: {colour: %s}\n"
@@ -144,3 +145,29 @@ def test_e45_runaway_jq_is_killed(world: World) -> None:
     world.run(app)
     assert app.sync_status == "OutOfSync"
     assert [line["path"] for line in ResourceStatus.objects.get(name="a").drift] == [".data.colour"]
+
+
+def test_a_project_is_not_stored_with_a_health_rule_that_cannot_be_read(world: World) -> None:
+    rules = {"health": {"Pod": [{"when": "true", "status": "Fine"}], "Job": "return nil"}}
+    errors = fences.rule_errors({**world.project.rules, **rules})
+    assert list(errors) == ["health.Pod"]
+    assert "'Fine' is not a health status" in errors["health.Pod"][0]
+
+
+def test_a_status_that_only_a_custom_rule_reads_asks_for_a_look(world: World) -> None:
+    """The built-in rules have no opinion about this kind; the watch must not pass over its status."""
+    world.project.rules = {
+        **world.project.rules,
+        "health": {"example.com_Oven": "return {status = obj.status.heat}"},
+    }
+    world.project.save()
+    oven = {
+        "apiVersion": "example.com/v1",
+        "kind": "Oven",
+        "metadata": {"name": "a"},
+        "status": {"heat": "low"},
+    }
+    other = {**oven, "kind": "Pan"}
+    health_rules.book_of(world.project)
+    assert _fingerprint(oven) != _fingerprint({**oven, "status": {"heat": "high"}})
+    assert _fingerprint(other) == _fingerprint({**other, "status": {"heat": "high"}})

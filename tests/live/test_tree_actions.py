@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
+from django.test import AsyncClient
 
 from clusters import kube
 from clusters.sandbox import Sandbox
 from hub.api import nudging
 from hub.api.throttle import buckets
-from hub.models import Application, AuditEvent, ResourceStatus
+from hub.models import Application, AuditEvent, ResourceStatus, User
 from tests.hub import factories
 from tests.hub.conftest import Api
 from tests.live.hubworld import HubWorld
@@ -412,3 +414,23 @@ def test_another_owner_s_object_is_shown_and_left_alone(world: HubWorld, alice: 
     refused = alice.delete(at(app, "resource", "", "ConfigMap", "api", uid=uid))
     assert (refused.status_code, refused.json()["code"]) == (409, "not_managed")
     assert world.get("ConfigMap", "api")["metadata"]["uid"] == uid
+
+
+def test_the_log_of_a_pod_or_why_there_is_none(world: HubWorld, stack: Application, bob: Api) -> None:
+    """The nodes of the real control plane are simulated and have no kubelet: its refusal comes through as ours."""
+    pod = pod_of(bob, stack)
+
+    @async_to_sync
+    async def read() -> tuple[int, Any]:
+        client = AsyncClient()
+        await sync_to_async(client.force_login)(await User.objects.aget(username="bob"))
+        path = f"/api/v1/applications/{stack.name}/logs?namespace={world.namespace}&pod={pod}&tail=10"
+        answer = await client.get(path)
+        if not answer.streaming:
+            return answer.status_code, answer.json()["code"]
+        return answer.status_code, b"".join([chunk async for chunk in answer.streaming_content])
+
+    if world.real:
+        assert read() == (503, "unavailable")
+    else:
+        assert read() == (200, f"simulated pod {world.namespace}/{pod}\n".encode())
