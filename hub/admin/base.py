@@ -80,7 +80,8 @@ class HubAdmin(BaseAdmin):  # type: ignore[misc]
 
     paginator = CheapPaginator
     show_full_result_count = False
-    list_per_page = 50
+    # The theme renders a row in about 2 ms: half a page is half of the wait (AD2).
+    list_per_page = 25
     list_max_show_all = 0
     list_filter_submit = False
     search_help_text = "the beginning of a name"
@@ -94,7 +95,7 @@ class HubAdmin(BaseAdmin):  # type: ignore[misc]
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:  # noqa: ARG002
         """No parameter of an address becomes a field lookup; filters are named classes (F10)."""
-        return False
+        return lookup in {found.parameter_name for found in self.list_filter}
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(getattr(request.user, "is_staff", False))

@@ -215,6 +215,18 @@ def test_a_running_operation_is_terminated_and_a_cluster_probed(
     assert actions == ["probe", "pause", "resume"]
 
 
+def test_filters_narrow_the_list_by_closed_sets_of_values(browser: Client, world: dict[str, Any]) -> None:
+    factories.application("api", cluster=world["cluster"], sync_status="OutOfSync")
+    for query, names in (
+        ({"sync": "OutOfSync"}, ["api"]),
+        ({"sync": "Unknown", "cluster": "dev", "project": "shop"}, ["web"]),
+        ({"cluster": "nope"}, []),
+        ({"q": "we"}, ["web"]),
+    ):
+        page = browser.get(list_url(Application), query)
+        assert [row.name for row in page.context["cl"].result_list] == names, query
+
+
 def test_the_bulk_delete_that_goes_past_the_services_is_not_there(
     browser: Client, world: dict[str, Any]
 ) -> None:
