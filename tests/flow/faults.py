@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,10 +14,11 @@ from django.utils import timezone
 
 from clusters.core.plan.steps import Outcome, Step
 from clusters.kube import tuning
-from hub.models import Application, SyncOperation
+from hub.models import Application, Shard, SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.reconcile import operating, reconcile
 from hub.services import leases, polling
+from hub.tasks.process import Process
 from tests.flow.conftest import World
 
 AUTOMATED = {"automated": {"prune": True, "self_heal": True}}
@@ -195,5 +195,9 @@ def _older(value: Any, by: timedelta) -> Any:
     return value
 
 
-def number_of(app: Application) -> uuid.UUID:
-    return app.id
+@contextmanager
+def worker(threads: int = 2) -> Iterator[Process]:
+    """A whole worker with tick and watches; the rows of the first migration are there although tables were emptied."""
+    Shard.objects.bulk_create([Shard(number=number) for number in range(64)], ignore_conflicts=True)
+    with Process(tick=True, threads=threads) as process:
+        yield process
