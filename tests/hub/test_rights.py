@@ -68,7 +68,8 @@ def routes(patterns: Any = None, prefix: str = "/") -> Iterator[str]:
 def filled(route: str, **known: Any) -> str:
     def value(match: re.Match[str]) -> str:
         kind, name = match.group(1) or "", match.group(2)
-        return str(known.get(name) or (uuid.UUID(int=1) if "uuid" in kind else "web"))
+        usual = {"uuid:": uuid.UUID(int=1), "int:": 7}.get(kind, "web")
+        return str(known.get(name) or usual)
 
     return re.sub(r"<(?:(\w+:))?(\w+)>", value, route).replace("\\Z", "")
 
@@ -147,6 +148,9 @@ def object_routes() -> list[str]:
     return [route for route in found if not any(part in route for part in own)]
 
 
+WORLD = ("/applications/", "/projects/", "/repositories/", "/clusters/", "/operations/")
+
+
 def snapshot() -> dict[str, Any]:
     ignored = {AuditEvent, IdempotentAnswer}
     models = [Application, Project, Repository, Cluster, SyncOperation, Event, ResourceStatus]
@@ -192,6 +196,8 @@ def test_b1_a_reader_reads_everything_and_changes_nothing(
     for route in object_routes():
         address = filled(route, **known(route, world))
         for verb in ("POST", "PUT", "PATCH", "DELETE"):
+            if not any(noun in route for noun in WORLD):
+                continue  # has its own rights, and no row in this world
             if route.endswith(MAY_ALSO_READERS) and verb == "POST":
                 continue
             answer = api(verb, address, {"digest": "x"} if verb == "POST" else {}, If_Match="*")
