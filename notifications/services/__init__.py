@@ -10,7 +10,7 @@ decisions that need no row (core), anything of the hub.
 
 from notifications.services.delivering import deliver, due_deliveries
 from notifications.services.destinations import disable, enable
-from notifications.services.dispatching import dispatch, observe
+from notifications.services.dispatching import View, dispatch, observe, wants_view
 from notifications.services.explaining import explain, preview, preview_stored, try_trigger
 from notifications.services.figures import figures
 from notifications.services.history import Tested, cancel, mark_sent, prune, resend, send_test, tend
@@ -30,6 +30,7 @@ __all__ = [
     "Interaction",
     "SlackRequestRefused",
     "Tested",
+    "View",
     "cancel",
     "deliver",
     "disable",
@@ -56,4 +57,5 @@ __all__ = [
     "try_trigger",
     "update",
     "user_info",
+    "wants_view",
 ]

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 from django.db import transaction
 
-from notifications.channels.base import DeliveryError, Network
+from notifications.channels.base import DeliveryError, Kind, Network
 from notifications.core import schedule
 from notifications.models import Attempt, Delivery, Destination, EventCopy
 from notifications.models.config import State
@@ -40,11 +40,27 @@ def _delivered(delivery_id: int) -> int | None:
         return None
     row = Delivery.objects.select_related("event", "destination__service").get(pk=delivery_id)
     try:
-        attempt(row, now, time.monotonic() + WRITE_WITHIN_S)
+        _guarded(row, now)
     except claims.Lost:
         # The lease lapsed meanwhile: the new owner decides, with what was written before each step.
         return None
     return claims.behind(row, clock.now())
+
+
+def _guarded(row: Delivery, now: datetime) -> None:
+    """An error of our own ends one attempt and not the worker; three of them end the Delivery, visibly."""
+    try:
+        attempt(row, now, time.monotonic() + WRITE_WITHIN_S)
+    except claims.Lost:
+        raise
+    except Exception as error:
+        log.exception("an attempt ended in an error of the hub itself", delivery=row.pk)
+        index = _next_step(row)
+        begun = index is not None and bool(row.steps[index]["started"])
+        kind: Kind = "unsure" if begun else "unknown"
+        ours = DeliveryError("internal", f"an error of the hub itself: {type(error).__name__}", kind=kind)
+        tried = row.tries.filter(ended_at__isnull=True).last()
+        outcomes.failed(row, None, index if begun else None, tried, ours, clock.now())
 
 
 def due_deliveries(limit: int = 200) -> list[int]:
@@ -137,6 +153,8 @@ def _prepared(row: Delivery, line: Line, now: datetime) -> bool:
             return False
         owed = rendering.owed(row, line, place.root, place.channel_id)
         steps = line.channel.prepare(message, line.destination.recipient, line.settings, owed)
+        if not steps:
+            raise DeliveryError("no_recipient", "nobody is named to send this to", kind="recipient")
         claims.write(row, payload=payload, steps=[rendering.stored(step) for step in steps], **changes)
     return True
 

@@ -29,6 +29,9 @@ def disable(what: Destination | Service, error: DeliveryError, by: str, now: dat
         "state_by": by[:100],
         "state_since": now,
     }
+    if isinstance(what, Destination):
+        # The name may mean another channel by the time somebody has mended it.
+        fields["external_id"] = ""
     model: Any = type(what)
     changed = model.objects.filter(pk=what.pk).exclude(state=State.DISABLED).update(**fields)
     if not changed:

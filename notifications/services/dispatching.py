@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import structlog
 from django.db import transaction
 from django.db.models import F
 
 from guard.redact import redact
 from notifications.core import events
 from notifications.core.routing import EVENT_PREFIX, Route, Routing
+from notifications.core.templates import ImportedTemplate
 from notifications.core.triggers import (
     ConditionState,
     NativeTrigger,
@@ -30,6 +32,8 @@ from notifications.services.configured import Configured, Rule
 from notifications.services.keys import digest
 from notifications.services.owing import Owed
 from notifications.services.wishes import owed_to, project_of, route
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass
@@ -57,10 +61,14 @@ class _Judging:
 def dispatch(mapping: Mapping[str, Any]) -> list[int]:
     """Store the event once and owe its Messages; returns the ids of Deliveries that can be tried now.
 
-    Repeating it changes nothing. Call it inside or outside a transaction. Raises EventError for a mapping that no
-    emitter may make.
+    Repeating it changes nothing. Call it inside or outside a transaction. A mapping that no emitter may make is kept
+    with its problem and told to nobody: it must not stand in the way of the events behind it.
     """
-    event = events.accept(_without_nul(mapping))
+    try:
+        event = events.accept(_without_nul(mapping))
+    except NotificationError as problem:
+        _keep_refused(_without_nul(mapping), problem)
+        return []
     with transaction.atomic():
         now = clock.now()
         copy, created = _stored(event, now)
@@ -89,8 +97,27 @@ def observe(view: Mapping[str, Any]) -> list[int]:
         for name, routes in _by_trigger(judging.routing).items():
             rule = judging.config.rule(name, project_of(event))
             if rule is not None and isinstance(rule.trigger, Trigger):
-                _imported(judging, rule, rule.trigger, routes)
+                _alone(judging, rule, routes)
         return _owe_observed(judging) if judging.owed else []
+
+
+def _keep_refused(mapping: Mapping[str, Any], problem: NotificationError) -> None:
+    log.error(
+        "an event was refused", key=str(mapping.get("key", ""))[:255], code=problem.code, why=str(problem)
+    )
+    now = clock.now()
+    EventCopy.objects.get_or_create(
+        key=str(mapping.get("key") or f"refused/{digest(repr(mapping))}")[:255],
+        defaults={
+            "name": str(mapping.get("name", ""))[:64],
+            "summary": redact(str(problem), limit=500),
+            "problems": [
+                {"where": "event", "code": problem.code, "sentence": str(problem), "hint": problem.hint}
+            ],
+            "occurred_at": now,
+            "received_at": now,
+        },
+    )
 
 
 def _owe_observed(judging: _Judging) -> list[int]:
@@ -169,16 +196,53 @@ def _judge(copy: EventCopy, event: dict[str, Any], now: datetime) -> None:
         rule = judging.config.rule(name, project_of(event))
         if rule is None:
             continue
-        if rule.problem is not None:
-            judging.problem(f"trigger {name}", rule.problem, rule.row)
-        elif isinstance(rule.trigger, Trigger):
-            _imported(judging, rule, rule.trigger, routes)
-        elif isinstance(rule.trigger, NativeTrigger):
-            _native(judging, rule, rule.trigger, routes)
+        _alone(judging, rule, routes)
     owing.owe(copy, judging.owed, now)
     alarms.recover(copy, event, judging.config, project_of(event), now)
     if judging.problems:
         EventCopy.objects.filter(pk=copy.pk).update(problems=judging.problems[:50])
+
+
+def _alone(judging: _Judging, rule: Rule, routes: list[Route]) -> None:
+    """One trigger, whose failure of whatever kind is its own: the others are evaluated and told."""
+    owed = list(judging.owed)
+    try:
+        with transaction.atomic():
+            if rule.problem is not None:
+                judging.problem(f"trigger {rule.key}", rule.problem, rule.row)
+            elif isinstance(rule.trigger, Trigger):
+                _imported(judging, rule, rule.trigger, routes)
+            elif isinstance(rule.trigger, NativeTrigger):
+                _native(judging, rule, rule.trigger, routes)
+    except Exception as error:
+        log.exception("a trigger could not be evaluated", trigger=rule.key)
+        judging.owed = owed
+        sentence = f"an error of the hub itself: {type(error).__name__}"
+        judging.problem(f"trigger {rule.key}", NotificationError("internal", sentence), rule.row)
+
+
+@dataclass(frozen=True)
+class View:
+    """Does anybody need the Argo CD shapes of this application? `every_minute`: also when nothing happens."""
+
+    needed: bool
+    every_minute: bool
+
+
+def wants_view(mapping: Mapping[str, Any]) -> View:
+    """For the emitter: whether `application` and `project_view` are worth building, and whether to `observe` by time.
+
+    `mapping` needs app, project and cluster only.
+    """
+    config = configured.load()
+    project = project_of(mapping)
+    names = {one.trigger for one in route(mapping, config, clock.now()).routes}
+    rules = [rule for name in names if (rule := config.rule(name, project)) is not None]
+    imported = [rule.trigger for rule in rules if isinstance(rule.trigger, Trigger)]
+    sent = [name for rule in rules if isinstance(rule.trigger, NativeTrigger) for name in rule.trigger.send]
+    templates, _, _ = configured.templates_of(sent, project) if sent else ([], [], None)
+    needed = bool(imported) or any(isinstance(one, ImportedTemplate) for one in templates)
+    return View(needed, any(one.reads_clock for trigger in imported for one in trigger.conditions))
 
 
 def _native(judging: _Judging, rule: Rule, trigger: NativeTrigger, routes: list[Route]) -> None:

@@ -116,6 +116,9 @@ def apply(
     begun = following.state == "sending"
     if index is not None and not begun:
         changes["steps"] = _with(row, index, started=None)
+    if following.state == "held" and not any(one["done"] for one in row.steps):
+        # Prepared anew from the frozen Message: by then the place may have another id.
+        changes["steps"] = []
     with transaction.atomic():
         if tried is not None:
             _close(tried, outcome, error.code, error.answer or error.sentence, now)

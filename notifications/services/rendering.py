@@ -10,8 +10,9 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.db.models import F
 
+from guard.fields import DecryptionError
 from notifications.channels import channel_of
-from notifications.channels.base import Network, Owed, Step
+from notifications.channels.base import DeliveryError, Network, Owed, Step
 from notifications.core import marks
 from notifications.core.templates import (
     Action,
@@ -45,13 +46,13 @@ class Line:
 def line(destination: Destination, deadline: float = 0.0) -> Line:
     """The channel of a Destination with its settings in the clear. Raises DeliveryError for an unsupported type."""
     service = destination.service
-    return Line(
-        channel_of(service.type),
-        service,
-        destination,
-        configured.settings_of(service.settings),
-        network(deadline),
-    )
+    channel = channel_of(service.type)
+    try:
+        settings = configured.settings_of(service.settings)
+    except DecryptionError as error:
+        hint = "put the key back into HUB_ENCRYPTION_KEYS or enter the settings again"
+        raise DeliveryError("no_key", str(error), hint, kind="service") from None
+    return Line(channel, service, destination, settings, network(deadline))
 
 
 def network(deadline: float = 0.0) -> Network:

@@ -415,3 +415,73 @@ def test_the_hourly_probe_enables_what_works_again(slack: SlackServer, time_: Fa
     tend()
     run(time_)
     assert states() == ["sent"]
+
+
+def test_an_error_of_our_own_ends_one_attempt_and_not_the_queue(
+    slack: SlackServer, time_: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from notifications.channels import slack as module
+
+    def broken(*_: object) -> None:
+        raise KeyError("bug")
+
+    _one(slack)
+    monkeypatch.setattr(module, "prepare", broken)
+    run(time_)
+    delivery = Delivery.objects.get()
+    assert (delivery.state, delivery.error_code, delivery.attempts) == ("failed", "internal", 3)
+
+
+def test_an_event_that_no_emitter_may_make_does_not_stop_the_others(
+    slack: SlackServer, time_: FakeClock
+) -> None:
+    slack_service(slack)
+    subscribe("slack:#a", events=["sync-failed"])
+    assert dispatch(event(key="bad", severity="odd")) == []
+    assert dispatch(event(key="bad", severity="odd")) == []
+    assert EventCopy.objects.get().problems[0]["code"] == "shape"
+    assert len(dispatch(event())) == 1
+
+
+def test_a_trigger_that_breaks_the_hub_breaks_only_itself(
+    slack: SlackServer, time_: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from notifications.services import dispatching, save_trigger
+
+    slack_service(slack)
+    save_trigger("x", json.dumps({"on": ["sync-failed"]}), "native")
+    subscribe("slack:#a", events=["sync-failed"], triggers=["x"])
+
+    def broken(*_: object) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr(dispatching, "wants", broken)
+    assert len(dispatch(event())) == 1
+    assert EventCopy.objects.get().problems[0]["code"] == "internal"
+
+
+def test_nobody_named_disables_the_destination(time_: FakeClock) -> None:
+    Service.objects.create(
+        name="mail", type="email", settings=json.dumps({"host": "127.0.0.1", "from": "h@example.com"})
+    )
+    subscribe("mail", events=["sync-failed"])
+    dispatch(event())
+    run(time_)
+    assert Destination.objects.get().state_code == "no_recipient"
+    assert states() == ["held"]
+
+
+def test_a_wrong_key_disables_the_service_and_loses_nothing(
+    slack: SlackServer, time_: FakeClock, settings: object
+) -> None:
+    from cryptography.fernet import Fernet
+
+    _one(slack)
+    keys = settings.HUB_ENCRYPTION_KEYS  # type: ignore[attr-defined]
+    settings.HUB_ENCRYPTION_KEYS = [Fernet.generate_key().decode()]  # type: ignore[attr-defined]
+    run(time_)
+    assert Service.objects.get().state_code == "no_key"
+    settings.HUB_ENCRYPTION_KEYS = keys  # type: ignore[attr-defined]
+    enable(Service.objects.get(), "alice")
+    run(time_)
+    assert states() == ["sent"]

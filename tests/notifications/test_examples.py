@@ -21,6 +21,7 @@ from notifications.services import (
     observe,
     save_trigger,
     silences,
+    wants_view,
 )
 from tests.notifications.conftest import FakeClock, event, operation, run, slack_service, states, subscribe
 from tests.notifications.receivers import HttpReceiver
@@ -398,3 +399,19 @@ def test_an_unsupported_service_is_visible_and_holds_its_messages(time_: FakeClo
     delivery = Delivery.objects.get()
     assert (delivery.state, delivery.error_code) == ("held", "unsupported")
     assert "not supported yet" in delivery.error
+
+
+def test_the_emitter_learns_whether_the_argo_view_is_worth_building(
+    slack: SlackServer, time_: FakeClock
+) -> None:
+    slack_service(slack)
+    save_trigger("late", "- when: time.Now().Hour() >= 0\n  send: [x]\n", TriggerRow.Kind.IMPORTED)
+    native("plain", on=["sync-failed"])
+    for trigger, expected in (
+        ("plain", (False, False)),
+        ("on-deployed", (True, False)),
+        ("late", (True, True)),
+    ):
+        annotations = {f"notifications.argoproj.io/subscribe.{trigger}.slack": "a"}
+        found = wants_view(view(annotations=annotations))
+        assert (found.needed, found.every_minute) == expected, trigger

@@ -20,7 +20,7 @@ from notifications.services import deliver, dispatch
 from tests.notifications.conftest import FakeClock, event, operation, run, slack_service, states, subscribe
 from tests.slackserver import SlackServer
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 MOST_POINTS = 300
 
 
