@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 
 import pytest
+from django.apps import apps
 from django.db import connection
 
 
 @pytest.fixture(scope="session", autouse=False)
-def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:  # noqa: PT004
+def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
     """Transactional tests empty all tables: the trigger that keeps the audit would refuse that on SQLite."""
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         if connection.vendor == "sqlite":
             connection.cursor().execute("DROP TRIGGER IF EXISTS audit_no_delete")
     yield
+
+
+@pytest.fixture(autouse=True)
+def _first_rows(request: pytest.FixtureRequest) -> None:
+    """Transactional tests end by emptying all tables: the rows of the first migrations are made anew for the next."""
+    marker = request.node.get_closest_marker("django_db")
+    wants = "transactional_db" in request.fixturenames or bool(marker and marker.kwargs.get("transaction"))
+    if not wants:
+        return
+    request.getfixturevalue("transactional_db")
+    from hub.models import HubIdentity
+    from hub.services import events
+
+    if not HubIdentity.objects.exists():
+        importlib.import_module("hub.migrations.0002_first_rows").first_rows(apps, None)
+    events.hub_id.cache_clear()
+    events.mask_key.cache_clear()

@@ -7,8 +7,10 @@ or `unknown` (sync-semantics.md 5.4, 7.3; security-and-reliability.md H6).
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from weakref import WeakKeyDictionary
 
 from clusters import errors
 from clusters.core.connection import Connection
@@ -208,9 +210,22 @@ async def _look_for_kind(state: LiveState, gate: Gate, kind: Kind, missing: list
     if failure is not None:
         state.unknown.update(dict.fromkeys(missing, failure))
         return
-    if len(missing) > tuning().many_gets:
+    if _many_wait(gate, kind, len(missing)):
         missing = await _shown_by_shared_list(state, gate, kind, missing)
     await asyncio.gather(*(_get_into(state, gate, key) for key in missing))
+
+
+_recent: WeakKeyDictionary[object, dict[Kind, deque[float]]] = WeakKeyDictionary()
+_RECENT_S = 2.0
+
+
+def _many_wait(gate: Gate, kind: Kind, count: int) -> bool:
+    """Whether more than 20 objects of one kind were missed in the last two seconds, whoever looked for them."""
+    now, limit = tuning().clock(), tuning().many_gets
+    of_cluster = _recent.setdefault(gate.catalogue, {})
+    times = of_cluster.setdefault(kind, deque(maxlen=limit + 1))
+    times.extend([now] * min(count, limit + 1))
+    return len(times) > limit and now - times[0] <= _RECENT_S
 
 
 async def _get_into(state: LiveState, gate: Gate, key: ResourceKey, api_version: str = "") -> None:

@@ -188,7 +188,7 @@ def _new(frame: Frame, kind: str, name: str, request: dict[str, Any], desired: D
     app = frame.app
     operation = SyncOperation(
         application=app,
-        number=operations.next_number(app),
+        number=app.operation_seq + 1,
         kind=kind,
         phase=SyncOperation.Phase.RUNNING,
         initiator={"kind": "automation", "name": name, "via": "self-heal" if kind == "self-heal" else "git"},

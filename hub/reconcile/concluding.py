@@ -8,7 +8,17 @@ from typing import Any
 
 import structlog
 from django.db import close_old_connections, transaction
-from django.db.models import Case, DateTimeField, F, PositiveSmallIntegerField, Value, When
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    DateTimeField,
+    F,
+    PositiveSmallIntegerField,
+    Value,
+    When,
+)
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from clusters.core.manifests import ResourceKey
@@ -25,7 +35,12 @@ from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
 from hub.services import events, leases
 
-_LEVEL, _MOMENT = PositiveSmallIntegerField(), DateTimeField()
+_LEVEL, _MOMENT, _PHASE, _NUMBER = (
+    PositiveSmallIntegerField(),
+    DateTimeField(),
+    CharField(),
+    BigIntegerField(),
+)
 log = structlog.get_logger(__name__)
 
 STATUS_FIELDS = (
@@ -41,7 +56,6 @@ STATUS_FIELDS = (
     "counts",
     "gate",
     "memory",
-    "operation_phase",
     "observed_generation",
     "stages",
     "event_seq",
@@ -80,6 +94,7 @@ def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work:
         if work is not None:
             work.save_values()
             works.save_operation(frame, work)
+            frame.last_number = work.operation.number
         save_rows(frame)
         frame.result.events = events.store(app, told, context_of(frame, work))
         save_application(frame, again)
@@ -282,6 +297,13 @@ def save_application(frame: Frame, again: datetime, lost_passes: int = 0) -> Non
         look_level=Case(
             When(look_count=lease.seen, then=Value(0, _LEVEL)), default=F("look_level"), output_field=_LEVEL
         ),
+        # An operation that was asked for meanwhile keeps its mark, so that the next pass loads it.
+        operation_phase=Case(
+            When(look_count=lease.seen, then=Value(app.operation_phase, _PHASE)),
+            default=F("operation_phase"),
+            output_field=_PHASE,
+        ),
+        operation_seq=Greatest(F("operation_seq"), Value(frame.last_number, _NUMBER)),
         lease_until=None,
         lease_owner="",
         lost_passes=lost_passes,

@@ -84,7 +84,7 @@ def work_of(frame: Frame, operation: SyncOperation | None, desired: Desired) -> 
 def _operation(frame: Frame) -> SyncOperation:
     return SyncOperation(
         application=frame.app,
-        number=operations.next_number(frame.app),
+        number=frame.app.operation_seq + 1,
         kind=Kind.DELETE,
         phase=SyncOperation.Phase.RUNNING,
         initiator={"kind": "user", "name": "deletion", "via": "api"},

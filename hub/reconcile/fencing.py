@@ -29,20 +29,20 @@ def violations(frame: Frame, desired: Desired, discovery: Discovery) -> dict[Res
     return found
 
 
-def read_again(frame: Frame) -> None:
-    """The Project as it is now: a rule that was taken away stops the next batch (PR6, B4)."""
+def read_again(frame: Frame) -> bool:
+    """Read the Project as it is now; True when it changed: a rule taken away stops the next batch (PR6, B4)."""
     app = frame.app
     now = Project.objects.filter(id=app.project_id).values("generation", "archived", "rules").first()
     if now is None:
-        app.project.archived = True
-    elif (now["generation"], now["archived"], now["rules"]) != (
-        app.project.generation,
-        app.project.archived,
-        app.project.rules,
-    ):
-        app.project.generation, app.project.archived = now["generation"], now["archived"]
-        app.project.rules = now["rules"]
-        frame.caches.clear()
+        changed, app.project.archived = not app.project.archived, True
+        return changed
+    held = {name: getattr(app.project, name) for name in now}
+    if now == held:
+        return False
+    for name, value in now.items():
+        setattr(app.project, name, value)
+    frame.caches.clear()
+    return True
 
 
 def fence_of(project: Project) -> Fence:

@@ -60,6 +60,7 @@ class Frame:
     dropped: set[ResourceKey] = field(default_factory=set)
     stages: dict[str, float] = field(default_factory=dict)
     result: PassResult = field(default_factory=PassResult)
+    last_number: int = 0
     conditions: list[dict[str, str]] = field(default_factory=list)
     caches: dict[str, Any] = field(default_factory=dict)
     scaled: Any = None

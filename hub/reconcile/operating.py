@@ -40,6 +40,7 @@ from clusters.services import carry_out
 from hub.core.plans import protected_kinds, prune_budget
 from hub.errors import SourceError
 from hub.models import Application, SyncOperation
+from hub.models.operation import UNFINISHED
 from hub.reconcile import baselines, concluding, consent, fencing, looking, sourcing, starting
 from hub.reconcile import work as works
 from hub.reconcile.frame import Frame
@@ -53,7 +54,12 @@ Phase = SyncOperation.Phase
 
 
 def unfinished(frame: Frame) -> SyncOperation | None:
-    """The operation to carry on: a running one before a queued one."""
+    """The operation to carry on: a running one before a queued one.
+
+    The Application's row says whether there is one; after a pass that died it may be silent, so then the table is asked.
+    """
+    if frame.app.operation_phase not in UNFINISHED and not frame.lease.lost_before:
+        return None
     found = operations.unfinished(frame.app.id)
     return found[0] if found else None
 
@@ -100,6 +106,7 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
     assert work.plan is not None
     looking.look_for(frame, seen, work.wanted())
     looking.read_whole(frame, seen, baselines.partly_written(frame, work))
+    stepped = False
     while True:
         frame.lease.check()
         now = timezone.now()
@@ -108,13 +115,15 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
         if not isinstance(verdict, Step):
             _rest(frame, work, verdict, now)
             return
+        if stepped and fencing.read_again(frame):
+            continue
         consent.claim(frame, work, verdict)
         _store(frame, work)
         with frame.stage("apply"):
             outcomes = carry_out(frame.connection, verdict)
         work.progress = record(work.plan, work.progress, verdict, outcomes, timezone.now())
         _absorb(frame, work, seen, outcomes)
-        fencing.read_again(frame)
+        stepped = True
 
 
 def _progress(work: Work) -> Progress:

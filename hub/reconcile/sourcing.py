@@ -8,6 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from typing import Generic, TypeVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -92,27 +93,32 @@ class Desired:
         return hook_set_digest(self.manifests)
 
 
-class _Cache:
-    """Desired sets of this process by what they depend on; a bounded number, the oldest leaves."""
+Held = TypeVar("Held")
+
+
+class _Cache(Generic[Held]):
+    """Values of this process by what they depend on; a bounded number, the oldest leaves."""
 
     def __init__(self, most: int) -> None:
         self._most, self._lock = most, threading.Lock()
-        self._held: OrderedDict[tuple[str, ...], Desired] = OrderedDict()
+        self._held: OrderedDict[tuple[str, ...], Held] = OrderedDict()
 
-    def get(self, key: tuple[str, ...]) -> Desired | None:
+    def get(self, key: tuple[str, ...]) -> Held | None:
         with self._lock:
             if key in self._held:
                 self._held.move_to_end(key)
             return self._held.get(key)
 
-    def put(self, key: tuple[str, ...], desired: Desired) -> None:
+    def put(self, key: tuple[str, ...], value: Held) -> None:
         with self._lock:
-            self._held[key] = desired
+            self._held[key] = value
             while len(self._held) > self._most:
                 self._held.popitem(last=False)
 
 
-_cache = _Cache(256)
+_cache: _Cache[Desired] = _Cache(256)
+# Rendered a moment ago, about to be assembled: spares one read of what was just written.
+_sets: _Cache[ManifestSet] = _Cache(64)
 
 
 def bring_up(frame: Frame, catalogue: Catalogue, *, anew: bool = False) -> Desired:
@@ -194,6 +200,9 @@ def _assemble(frame: Frame, digest: str, discovery: Discovery) -> Desired:
 
 def _fetch(digest: str) -> ManifestSet | None:
     """A stored manifest set; None when it is gone (pruned, or its key was lost)."""
+    held = _sets.get((digest,))
+    if held is not None:
+        return held
     row = StoredSet.objects.filter(digest=digest).first()
     if row is None:
         return None
@@ -203,17 +212,19 @@ def _fetch(digest: str) -> ManifestSet | None:
 
 def keep(found: ManifestSet) -> str:
     """Store a manifest set under its digest; encrypted when a Secret is inside."""
-    if not StoredSet.objects.filter(digest=found.digest).update(used_at=timezone.now()):
-        data = pack(found)
-        row = StoredSet(
-            digest=found.digest,
-            data=fernet().encrypt(data) if found.holds_secret else data,
-            encrypted=found.holds_secret,
-            objects_count=len(found.objects),
-            warnings=[str(warning.message) for warning in found.warnings][:50],
-            used_at=timezone.now(),
-        )
-        StoredSet.objects.bulk_create([row], ignore_conflicts=True)
+    data = pack(found)
+    row = StoredSet(
+        digest=found.digest,
+        data=fernet().encrypt(data) if found.holds_secret else data,
+        encrypted=found.holds_secret,
+        objects_count=len(found.objects),
+        warnings=[str(warning.message) for warning in found.warnings][:50],
+        used_at=timezone.now(),
+    )
+    StoredSet.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=["digest"], update_fields=["used_at"]
+    )
+    _sets.put((found.digest,), found)
     return found.digest
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
+from django.db import IntegrityError, transaction
 from django.db.models import Exists
 
 from clusters.core.manifests import ResourceKey
@@ -16,7 +17,7 @@ from hub.models import Application, SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import Frame
 from hub.reconcile.sourcing import Desired
-from hub.services import leases
+from hub.services import leases, operations
 
 OPERATION_FIELDS = (
     "phase",
@@ -101,6 +102,16 @@ def read(operation: SyncOperation) -> Work:
     return work
 
 
+def _insert(operation: SyncOperation) -> None:
+    """Insert under the next number; a request that came meanwhile may have taken it."""
+    try:
+        with transaction.atomic():
+            operation.save(force_insert=True)
+    except IntegrityError:
+        operation.number = operations.next_number(operation.application)
+        operation.save(force_insert=True)
+
+
 def save_operation(frame: Frame, work: Work) -> None:
     """Insert a new operation, or update the columns a pass may change. Raises LeaseLost.
 
@@ -108,9 +119,8 @@ def save_operation(frame: Frame, work: Work) -> None:
     """
     operation = work.operation
     if operation._state.adding:
-        if not Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).exists():
-            raise leases.LeaseLost(str(frame.app.id))
-        operation.save(force_insert=True)
+        frame.lease.check()
+        _insert(operation)
         return
     mine = SyncOperation.objects.filter(
         Exists(Application.objects.filter(id=frame.app.id, fence=frame.lease.fence)),

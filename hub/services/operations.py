@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import Max
 from django.utils import timezone
 
 from hub.core import specs
@@ -94,6 +94,9 @@ def request(
         ) from None
     for older in unfinished:
         SyncOperation.objects.filter(id=older.id).update(superseded_by=operation)
+    Application.objects.filter(id=app.id).update(
+        operation_phase=SyncOperation.Phase.QUEUED, operation_seq=operation.number
+    )
     audit.record(
         actor,
         kind,
@@ -108,9 +111,9 @@ def request(
 
 
 def next_number(app: Application) -> int:
-    """The next operation number of this Application; the counter lives in its row."""
-    Application.objects.filter(id=app.id).update(operation_seq=F("operation_seq") + 1)
-    app.operation_seq = Application.objects.values_list("operation_seq", flat=True).get(id=app.id)
+    """The next operation number of this Application: after the last row, whoever wrote it."""
+    last = app.operations.aggregate(last=Max("number"))["last"] or 0
+    app.operation_seq = max(last, app.operation_seq) + 1
     return app.operation_seq
 
 

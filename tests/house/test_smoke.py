@@ -11,6 +11,6 @@ def test_a_fresh_hub_has_an_identity_and_an_empty_default_project() -> None:
     assert Project.objects.get(name="default").rules == {}
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_transactional_tests_keep_the_first_rows() -> None:
     assert len(HubIdentity.objects.get().mask_key.reveal()) == 64

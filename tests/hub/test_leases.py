@@ -13,7 +13,7 @@ from hub.models import Application
 from hub.services import leases
 from tests.hub.factories import application
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_h3_ten_claims_at_once_have_one_winner() -> None:
