@@ -36,7 +36,10 @@ class Catalogue:
         self._settling: dict[tuple[str, str], float] = {}
 
     async def current(self) -> Discovery:
-        return self._found or await self.refresh()
+        """What is known; asked anew when something cast doubt on it."""
+        if self._found is None or self._suspect:
+            return await self.refresh()
+        return self._found
 
     async def find(self, group: str, kind: str) -> KindInfo:
         """The kind in its preferred version. KindNotServed, or Unavailable while its group cannot be read."""

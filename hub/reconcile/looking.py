@@ -50,10 +50,13 @@ class Seen:
 
 
 def catalogue(frame: Frame) -> Catalogue:
-    """What kinds the cluster serves; from memory when it was read before."""
+    """What kinds the cluster serves; from memory when it was read before, anew while a kind of ours is missing."""
     with frame.stage("discover"):
         try:
-            return Catalogue(discovery(frame.connection))
+            found = discovery(frame.connection)
+            if any(found.find(*key[:2]) is None for key in frame.rows):
+                found = discovery(frame.connection, fresh=True)
+            return Catalogue(found)
         except ClusterError as error:
             return Catalogue(Discovery(), error)
 
