@@ -13,6 +13,7 @@ from notifications.core.triggers import NativeTrigger, Tell, Told
 from notifications.models import Alarm, Delivery, EventCopy
 from notifications.services import configured, owing
 from notifications.services.configured import Configured
+from notifications.services.keys import stored_key
 from notifications.services.owing import Owed
 from notifications.services.wishes import owed_to, route
 
@@ -73,7 +74,7 @@ def _due(row: Alarm, now: datetime) -> None:
     told = triggers.tick(rule.trigger, _alarm(row), now)
     _store(row.trigger, row.subject, row, told)
     for tell in told.tells:
-        copy = EventCopy.objects.filter(key=str(tell.event.get("key", ""))[:255]).first()
+        copy = EventCopy.objects.filter(key=stored_key(tell.event.get("key", ""))).first()
         if copy is None:
             continue
         if tell.kind == "recovery":
@@ -90,7 +91,7 @@ def _announced(key: str, rule: NativeTrigger, tell: Tell, config: Configured, no
 
 def _recoveries(key: str, rule: NativeTrigger, tell: Tell) -> list[Owed]:
     openings = (
-        Delivery.objects.filter(trigger=rule.name, kind__in=_OWED, event__key__in=_openings(key, tell))
+        Delivery.objects.filter(trigger=rule.name, kind__in=_OWED, event__key__in=_openings(key, rule, tell))
         .exclude(state__in=_NOT_OWED)
         .select_related("destination")
         .order_by("id")
@@ -111,11 +112,15 @@ def _recoveries(key: str, rule: NativeTrigger, tell: Tell) -> list[Owed]:
     ]
 
 
-def _openings(key: str, tell: Tell) -> list[str]:
-    """Keys of the opening events of this period; the emitter's ids are their keys or stand in the copies."""
+def _openings(key: str, rule: NativeTrigger, tell: Tell) -> list[str]:
+    """Keys of the opening events of this period; the alarm holds their ids."""
     row = Alarm.objects.filter(trigger=key, subject=subject_of(tell.event)).first()
-    ids = list(row.events) if row is not None else []
-    return [*ids, *EventCopy.objects.filter(data__id__in=ids).values_list("key", flat=True)] if ids else []
+    if row is None:
+        return []
+    app = tell.event.get("app") or {}
+    uid = str(app.get("uid") or app.get("name") or "")[:64]
+    copies = EventCopy.objects.filter(app=uid, name__in=rule.on, data__id__in=list(row.events))
+    return list(copies.values_list("key", flat=True))
 
 
 def _locked(key: str, event: Mapping[str, Any]) -> Alarm | None:

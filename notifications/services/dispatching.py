@@ -29,7 +29,7 @@ from notifications.models import Delivery, EventCopy, TriggerState
 from notifications.models import Trigger as TriggerRow
 from notifications.services import alarms, clock, configured, owing
 from notifications.services.configured import Configured, Rule
-from notifications.services.keys import digest
+from notifications.services.keys import digest, stored_key
 from notifications.services.owing import Owed
 from notifications.services.wishes import owed_to, project_of, route
 
@@ -156,7 +156,7 @@ def _without_nul(value: Any) -> Any:
 def _stored(event: dict[str, Any], now: datetime) -> tuple[EventCopy, bool]:
     app = event.get("app") or {}
     return EventCopy.objects.get_or_create(
-        key=event["key"][:255],
+        key=stored_key(event["key"]),
         defaults={
             "name": event["name"][:64],
             "app": str(app.get("uid") or app.get("name") or "")[:64],

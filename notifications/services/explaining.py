@@ -14,12 +14,13 @@ from notifications.core.triggers import NativeTrigger, Trigger, evaluate_trigger
 from notifications.errors import NotificationError
 from notifications.models import Delivery, EventCopy, Service
 from notifications.services import clock, configured, rendering
+from notifications.services.keys import stored_key
 from notifications.services.wishes import project_of, route
 
 
 def explain(event_key: str, recipient: str = "") -> list[str]:
     """Who is told of this stored event and why, or why not. `recipient` is `service` or `service:name`."""
-    copy = EventCopy.objects.filter(key=event_key).first()
+    copy = EventCopy.objects.filter(key=stored_key(event_key)).first()
     if copy is None:
         raise NotificationError("unknown_event", f"there is no event {event_key[:100]!r}")
     config = configured.load()
@@ -69,7 +70,7 @@ def preview(
 
 def preview_stored(event_key: str, names: list[str], service_name: str, recipient: str) -> Preview:
     """The same for a stored event, stored templates and a configured service. NotificationError for what is not there."""
-    copy = EventCopy.objects.filter(key=event_key).first()
+    copy = EventCopy.objects.filter(key=stored_key(event_key)).first()
     service = Service.objects.filter(name=service_name).order_by("project").first()
     if copy is None or service is None:
         raise NotificationError("unknown", "there is no such event or service")

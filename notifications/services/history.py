@@ -15,7 +15,7 @@ from notifications.models import Delivery, Destination, EventCopy, Silence, Thre
 from notifications.models.config import State
 from notifications.models.delivery import opaque
 from notifications.services import claims, clock, delivering, destinations, rendering
-from notifications.services.keys import digest
+from notifications.services.keys import digest, stored_key
 
 KEEP = timedelta(days=30)
 KEEP_TROUBLE = timedelta(days=90)
@@ -70,7 +70,7 @@ def mark_sent(delivery_id: int, by: str) -> None:
 def cancel(event_keys: Iterable[str], why: str) -> int:
     """What is still pending or held of these events is not sent any more (a request that is closed)."""
     waiting = Q(state=Delivery.State.PENDING) | Q(state=Delivery.State.HELD)
-    rows = Delivery.objects.filter(waiting, event__key__in=list(event_keys))
+    rows = Delivery.objects.filter(waiting, event__key__in=[stored_key(key) for key in event_keys])
     return rows.update(state=Delivery.State.CANCELLED, error=why[:500])
 
 

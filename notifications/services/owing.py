@@ -36,7 +36,8 @@ def destinations(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Dest
         ignore_conflicts=True,
     )
     rows = Destination.objects.select_related("service").filter(
-        service_id__in={service for service, _ in wanted}
+        service_id__in={service for service, _ in wanted},
+        recipient__in={recipient for _, recipient in wanted},
     )
     found = {(str(row.service_id), row.recipient): row for row in rows}
     return {pair: found[pair] for pair in wanted if pair in found}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from notifications.channels import CHANNELS, base, email, github, teams_workflows, webhook
 from notifications.channels.base import DeliveryError, Network, Owed, Request, Step
 from notifications.core.templates import Message, MessageField
-from tests.notifications.receivers import Got, HttpReceiver, SmtpReceiver
+from tests.notifications.receivers import Got, HttpReceiver, SmtpReceiver, certificate
 
 LOCAL = Network(allow_loopback=True, timeout_s=3)
 OWED = Owed(
@@ -116,6 +117,21 @@ def test_a_header_cannot_smuggle_another() -> None:
     with HttpReceiver() as hook:
         error = refused(base.send, Request("POST", hook.url, {"X": "a\r\nY: b"}), LOCAL)
         assert (error.code, hook.requests) == ("bad_request", [])
+
+
+def test_tls_names_are_verified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate nobody trusts, then a trusted one for another name: refused before a byte of the request."""
+    with HttpReceiver(tls=certificate(tmp_path, "localhost")) as hook:
+        url = hook.url.replace("127.0.0.1", "localhost")
+        assert refused(base.send, Request("POST", url, {}, b"secret"), LOCAL).code == "tls"
+        assert refused(base.send, Request("POST", url, insecure=True), LOCAL).code == "tls"
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "pem"))
+        assert base.send(Request("POST", url), LOCAL).status == 200
+        error = refused(base.send, Request("POST", hook.url), LOCAL)
+        assert (error.code, error.kind) == ("tls", "passing")
+        allowed = Network(allow_loopback=True, insecure_allowed=True)
+        assert base.send(Request("POST", hook.url, insecure=True), allowed).status == 200
+        assert len(hook.requests) == 2
 
 
 @pytest.mark.parametrize(

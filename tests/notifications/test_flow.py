@@ -62,3 +62,12 @@ def test_drift_is_told_and_its_end_goes_into_the_same_thread(slack: SlackServer,
     assert len(slack.replies("ops", root["ts"])) == 1
     assert root["edits"] == 1
     assert due_deliveries() == []
+
+
+def test_events_with_long_keys_stay_apart(slack: SlackServer, time_: FakeClock) -> None:
+    slack_service(slack)
+    subscribe("slack:#a", events=["sync-failed"])
+    for end in ("one", "two"):
+        assert len(dispatch(event(key="k" * 300 + end))) == 1
+        assert len(dispatch(event(key="k" * 300 + end))) == 1
+    assert EventCopy.objects.count() == 2
