@@ -223,6 +223,7 @@ HUB_PRIVATE_NETWORKS: list[str] = env.list("HUB_PRIVATE_NETWORKS", [])
 HUB_ALLOW_LOOPBACK = HUB_DEMO or TESTING
 HUB_SOURCE_LIMITS = SourceLimits.read(os.environ)
 HUB_POLL_SECONDS = env.int("HUB_POLL_SECONDS", 60)
+HUB_IN_CLUSTER = env.bool("HUB_IN_CLUSTER", False)
 HUB_MULTI_TENANT = env.bool("HUB_MULTI_TENANT", False)
 HUB_SENSITIVE_ANNOTATIONS: list[str] = env.list("HUB_SENSITIVE_ANNOTATIONS", [])
 # A file in YAML or JSON with custom health rules: an argocd-cm, or own rules below `health` (sync-semantics.md 8.3).

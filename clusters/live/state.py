@@ -216,11 +216,11 @@ async def _look_for_kind(state: LiveState, gate: Gate, kind: Kind, missing: list
 
 
 _recent: WeakKeyDictionary[object, dict[Kind, deque[float]]] = WeakKeyDictionary()
-_RECENT_S = 2.0
+_RECENT_S = 10.0
 
 
 def _many_wait(gate: Gate, kind: Kind, count: int) -> bool:
-    """Whether more than 20 objects of one kind were missed in the last two seconds, whoever looked for them."""
+    """Whether more than 20 objects of one kind were missed in the last ten seconds, whoever looked for them."""
     now, limit = tuning().clock(), tuning().many_gets
     of_cluster = _recent.setdefault(gate.catalogue, {})
     times = of_cluster.setdefault(kind, deque(maxlen=limit + 1))

@@ -57,7 +57,12 @@ class Work:
         """Keys whose live state the next decision needs."""
         if self.plan is None or self.progress is None:
             return set()
-        return set(wanted_keys(self.plan, self.progress))
+        keys = set(wanted_keys(self.plan, self.progress))
+        if self.plan.namespace_wish is None and not any(task.hook for task in self.plan.tasks):
+            # Nothing will be decided by it: an apply into a namespace that is not there says so itself.
+            keys.discard(ResourceKey("", "Namespace", "", self.plan.namespace))
+            keys |= {task.key for task in self.plan.tasks if task.key.kind == "Namespace"}
+        return keys
 
     def save_values(self) -> None:
         """Plan and progress into the columns of the row."""
