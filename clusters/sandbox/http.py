@@ -26,6 +26,8 @@ PATCHES = {
     "application/apply-patch+yaml": "apply",
 }
 JSON = "application/json"
+TOKEN_IN_PATH = "with-token"  # noqa: S105 - a path, no token: kubectl sends no credentials over plain HTTP
+BINARY = ("application/vnd.kubernetes.protobuf", "application/cbor")
 UNKNOWN_RESOURCE = "the server could not find the requested resource"
 NOT_ALLOWED = "the server does not allow this method on the requested resource"
 
@@ -47,7 +49,9 @@ def not_served() -> ApiError:
 
 async def answer(request: web.BaseRequest, backend: Backend, path: list[str]) -> web.StreamResponse:
     """Answer one request to a cluster; `path` is what follows the cluster's own prefix."""
-    user = _user(request, backend)
+    in_path = path[1] if path[:1] == [TOKEN_IN_PATH] and len(path) > 1 else ""
+    path = path[2:] if in_path else path
+    user = _user(request, backend, in_path)
     if user is None:
         return error_answer(ApiError(401, "Unauthorized"))
     try:
@@ -62,9 +66,11 @@ async def answer(request: web.BaseRequest, backend: Backend, path: list[str]) ->
         return error_answer(error)
 
 
-def _user(request: web.BaseRequest, backend: Backend) -> str | None:
+def _user(request: web.BaseRequest, backend: Backend, in_path: str) -> str | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return backend.tokens.get(token.strip()) if scheme.lower() == "bearer" else None
+    if scheme.lower() == "bearer":
+        return backend.tokens.get(token.strip())
+    return backend.tokens.get(in_path) if in_path else None
 
 
 def _plain(path: list[str]) -> web.Response:
@@ -161,6 +167,10 @@ async def _dispatch(call: Call) -> web.StreamResponse:
 
 
 async def _body(request: web.BaseRequest) -> bytes:
+    """The body of a request. Raises ApiError 413, 415."""
+    if request.content_type in BINARY:
+        text = "the body of the request was in an unknown format - accepted media types include: application/json"
+        raise generic(415, text)
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as large:

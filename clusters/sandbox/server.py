@@ -108,12 +108,13 @@ class Cluster:
         self.run(lambda b: b.store.compact())
 
     def kubeconfig(self) -> str:
-        """A kubeconfig for this cluster, as YAML."""
+        """A kubeconfig for this cluster, as YAML. The token stands in the path, too: kubectl wants it there."""
         name = f"sandbox-{self.name}"
+        server = f"{self.server}/{http.TOKEN_IN_PATH}/{self.token}"
         document = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": name, "cluster": {"server": self.server}}],
+            "clusters": [{"name": name, "cluster": {"server": server}}],
             "users": [{"name": name, "user": {"token": self.token}}],
             "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
             "current-context": name,
