@@ -10,12 +10,14 @@ import structlog
 from celery import shared_task
 from django.db import transaction
 
-from hub import reconcile
+from hub import celery, reconcile
 from hub.services import events, heartbeats, history, looks, polling, probing
 from hub.tasks import nudges, runtime
 from notifications import services as notifications
 
 log = structlog.get_logger(__name__)
+# Whoever imports tasks publishes them to the broker of this application (`manage.py beat` did not).
+APP = celery.app
 DUE_AT_ONCE = 500
 
 
