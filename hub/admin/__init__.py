@@ -3,6 +3,10 @@
 May live here: what pages show and which service an action calls. May not: writes of its own, secrets.
 """
 
+import notifications.admin
 from hub.admin import applications, clusters, operations, people, projects, records, repositories
+from hub.admin.site import site
 
 __all__ = ["applications", "clusters", "operations", "people", "projects", "records", "repositories"]
+
+notifications.admin.register(site)

@@ -165,6 +165,7 @@ def _drift(app: str, name: str, after: State, memory: Memory) -> list[Event]:
         return []
     if not episode["open"]:
         episode.update(open=True, n=episode["n"] + 1)
+        episode.pop("event", None)
     previous, episode["digest"], episode["told"] = episode["digest"], digest, True
     key = f"{app}/drift/{episode['n']}/{digest[:16]}"
     episode.setdefault("event", key)
@@ -172,7 +173,12 @@ def _drift(app: str, name: str, after: State, memory: Memory) -> list[Event]:
     sentence = (
         f"{name} is out of sync: Git moved on" if after.get("target_moved") else f"{name} drifted from Git"
     )
-    data = {"digest": digest, "previous_digest": previous, "count": after.get("drift_count", 0)}
+    data = {
+        "digest": digest,
+        "previous_digest": previous,
+        "count": after.get("drift_count", 0),
+        "episode": episode["n"],
+    }
     return [Event("drift-detected", key, "warning", sentence, reason, data)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Literal, cast
 
 from django.utils import timezone
 
@@ -28,7 +28,7 @@ from hub.core.gates import (
 )
 from hub.core.plans import protected_kinds, prune_budget
 from hub.models import Application, SyncOperation
-from hub.reconcile import consent, operating
+from hub.reconcile import consent, operating, planning
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen
@@ -69,13 +69,13 @@ def supersede(frame: Frame, work: Work | None, desired: Desired, picture: Pictur
     operation = work.operation
     older = Unfinished(
         automated=consent.automated(operation),
-        phase=operation.phase,
+        phase=cast(Literal["Queued", "Running", "Terminating"], operation.phase),
         attempt=operation.attempt,
         names_revision=bool(operation.request.get("revisions")),
         wait_code=str(operation.wait.get("code", "")),
         hook_running=operation.wait.get("code") == "hook",
     )
-    answer, reason = may_supersede(older, mode=operating.options_of(frame.app).supersede)
+    answer, reason = may_supersede(older, mode=planning.options_of(frame.app).supersede)
     facts = _facts(frame, desired, picture, running=str(operation.number), yields=True)
     if answer != "supersede" or not decide_auto_sync(facts).allowed:
         return work
@@ -130,7 +130,7 @@ def _facts(
         prunes_left=_prunes_left(frame, picture),
         hooks_changed=bool(picture.counts.get("hooks")),
         attempt=_attempt(frame, desired),
-        slow_retry=operating.options_of(app).slow_retry,
+        slow_retry=planning.options_of(app).slow_retry,
         would_delete_all=not desired.by_key and bool(picture.extras),
     )
 
@@ -151,7 +151,7 @@ def _prunes_left(frame: Frame, picture: Picture) -> int:
 
 def _attempt(frame: Frame, desired: Desired) -> Attempt | None:
     held = frame.memory.get("attempted") or {}
-    if held.get("identity") != operating.identity(frame.app, desired.digest):
+    if held.get("identity") != planning.identity(frame.app, desired.digest):
         return None
     return Attempt(
         operation=str(held.get("number", "")),

@@ -84,7 +84,7 @@ def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work:
     app = frame.app
     before = dict(frame.memory.get("state") or {}) or None
     frame.memory.pop("failures", None)
-    _describe(frame, desired, seen, picture, work)
+    _describe(frame, desired, picture, work)
     state = _state(frame, picture, seen, work)
     told, memory = happened(str(app.id), app.name, before, state, frame.memory.get("episodes") or {})
     frame.memory["episodes"], frame.memory["state"] = memory, state
@@ -103,7 +103,7 @@ def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work:
     frame.result.kinds = frozenset(key[:2] for key in frame.rows) | autoscalers.kinds_of(frame)
 
 
-def _describe(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work: Work | None) -> None:
+def _describe(frame: Frame, desired: Desired, picture: Picture, work: Work | None) -> None:
     app = frame.app
     app.sync_status, app.counts = picture.sync, picture.counts
     app.health_status, app.health_message = picture.health.status, picture.health.message[:500]
@@ -265,7 +265,7 @@ def save_rows(frame: Frame, only: Set[ResourceKey] | None = None) -> None:
     if chosen:
         rows = [frame.rows[key] for key in sorted(chosen) if key in frame.rows]
         for row in rows:
-            row.id = None  # type: ignore[assignment]
+            row.id = None
         ResourceStatus.objects.bulk_create(
             rows,
             update_conflicts=True,

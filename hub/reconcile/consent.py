@@ -30,7 +30,7 @@ def decide(
 
 
 def automated(operation: SyncOperation) -> bool:
-    return operation.initiator.get("kind") == "automation"
+    return bool(operation.initiator.get("kind") == "automation")
 
 
 def _begun(operation: SyncOperation) -> datetime | None:

@@ -20,7 +20,7 @@ from clusters.services import carry_out
 from hub.core.events import Event as Happened
 from hub.core.plans import prune_budget
 from hub.models import Application, SyncOperation
-from hub.reconcile import fencing, looking, operating, sourcing
+from hub.reconcile import fencing, looking, planning, sourcing
 from hub.reconcile import work as works
 from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.looking import Seen
@@ -106,7 +106,7 @@ def plan(frame: Frame, work: Work, seen: Seen) -> None:
         started_at=operation.started_at or frame.now,
         attempt=operation.attempt,
         revisions=desired.revisions,
-        options=operating.options_of(app),
+        options=planning.options_of(app),
         crds=frozenset(operation.request.get("crds") or ()),
     )
     facts = DeletionFacts(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -11,37 +9,30 @@ from django.db import transaction
 from django.utils import timezone
 
 from clusters.core.durations import parse_duration
-from clusters.core.hooks import HookSuccess
-from clusters.core.manifests import ResourceKey, canonical_json
 from clusters.core.plan import (
     Done,
     Failed,
     Observed,
-    PlanFacts,
-    PlanRequest,
     Problem,
     Progress,
     RetryPolicy,
     Step,
-    SyncOptions,
     Verdict,
     Wait,
     advance,
     build_plan,
     hook_successes,
     next_retry,
-    parse_sync_options,
     plan_digest,
     prune_digest,
     record,
 )
 from clusters.core.plan.steps import Outcome
 from clusters.services import carry_out
-from hub.core.plans import protected_kinds, prune_budget
 from hub.errors import SourceError
 from hub.models import Application, SyncOperation
 from hub.models.operation import UNFINISHED
-from hub.reconcile import baselines, concluding, consent, fencing, looking, sourcing, starting
+from hub.reconcile import baselines, concluding, consent, fencing, looking, planning, sourcing, starting
 from hub.reconcile import work as works
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture, health_of
@@ -94,7 +85,7 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
     work.desired = work.desired or desired
     if work.ended or starting.paused(work, timezone.now()):
         return
-    if work.plan is not None and work.plan.open_hooks and _hook_choices(work.operation):
+    if work.plan is not None and work.plan.open_hooks and planning.hook_choices(work.operation):
         # Nothing was written yet: the answers make another plan.
         work.plan = None
     hindrance = starting.hindrance(work, desired, timezone.now())
@@ -142,8 +133,8 @@ def _begin(frame: Frame, work: Work, seen: Seen, picture: Picture) -> None:
         work.replan(seen)
         return
     operation.manifest_digest, operation.revisions = desired.digest, list(desired.revisions)
-    request = plan_request(frame, operation, desired)
-    work.plan = build_plan(request, plan_facts(frame, desired, seen, picture, operation))
+    request = planning.plan_request(frame, operation, desired)
+    work.plan = build_plan(request, planning.plan_facts(frame, desired, seen, picture, operation))
     held = work.progress
     work.progress = (
         held.next_attempt(now) if held is not None and operation.attempt > 1 else Progress.begin(now)
@@ -151,100 +142,6 @@ def _begin(frame: Frame, work: Work, seen: Seen, picture: Picture) -> None:
     operation.plan = None
     operation.plan_digest = plan_digest(work.plan)
     operation.phase, operation.retry_at = Phase.RUNNING, None
-
-
-def options_of(app: Application, operation: SyncOperation | None = None) -> SyncOptions:
-    """The sync options of the Application, with those of one request on top."""
-    texts = list((app.sync_policy or {}).get("sync_options") or [])
-    if operation is not None:
-        texts += operation.request.get("sync_options") or []
-    return parse_sync_options(texts)[0]
-
-
-def plan_request(frame: Frame, operation: SyncOperation, desired: Desired) -> PlanRequest:
-    """Who asks for what, from the operation's row and the Application's policy."""
-    app, asked = frame.app, operation.request
-    policy = app.sync_policy or {}
-    keys = frozenset(ResourceKey(*key) for key in asked.get("keys") or ())
-    return PlanRequest(
-        operation=str(operation.id),
-        application=app.name,
-        hub_id=frame.hub_id,
-        namespace=app.destination_namespace,
-        started_at=operation.started_at or frame.now,
-        kind=operation.kind,
-        attempt=operation.attempt,
-        revisions=desired.revisions,
-        options=options_of(app, operation),
-        prune=bool(asked.get("prune")),
-        dry_run=bool(asked.get("dry_run")),
-        force=bool(asked.get("force")),
-        apply_all=bool(asked.get("apply_all")),
-        skip_hooks=bool(asked.get("skip_hooks")) or asked.get("strategy") == "apply",
-        run_all_hooks=bool(asked.get("run_all_hooks")),
-        resources=tuple(_chosen(row) for row in asked.get("resources") or ()),
-        labels=tuple(f"{name}={value}" for name, value in (asked.get("labels") or {}).items()),
-        keys=keys,
-        namespace_metadata=policy.get("managed_namespace_metadata"),
-        namespace_manager=f"gitops-hub-ns-{app.id}",
-        migration_manager=str(
-            app.annotations.get("argocd.argoproj.io/client-side-apply-migration-manager", "")
-        ),
-        identity={
-            "app_uid": str(app.id),
-            "cluster_uid": app.cluster.uid or str(app.cluster_id),
-            "sources": [
-                [entry.get("repoURL", ""), revision, entry.get("path", "")]
-                for entry, revision in zip(app.sources, desired.revisions, strict=False)
-            ],
-            "manifest_digest": desired.digest,
-        },
-    )
-
-
-def _chosen(row: Mapping[str, str]) -> str:
-    return f"{row.get('group', '')}:{row['kind']}:{row.get('namespace', '')}/{row['name']}"
-
-
-def plan_facts(
-    frame: Frame, desired: Desired, seen: Seen, picture: Picture, operation: SyncOperation
-) -> PlanFacts:
-    """What is known when the plan is made."""
-    rules = frame.app.project.rules
-    return PlanFacts(
-        desired=desired.manifests,
-        live=seen.live,
-        discovery=seen.discovery,
-        living=lambda name: Application.objects.filter(name=name).exists(),
-        violations=fencing.violations(frame, desired, seen.discovery),
-        invalid=[(ResourceKey("", item.label, "", ""), item.message) for item in desired.parts.invalid],
-        incomplete=frozenset(seen.incomplete),
-        # Judged against the newest set; what another Revision wants differently is not in place for it.
-        in_place=frozenset(
-            key for key in picture.in_place if desired.hashes.get(key) == frame.rows[key].desired_hash
-        ),
-        hooks={name: HookSuccess(*value) for name, value in (frame.memory.get("hooks") or {}).items()},
-        hook_choices=_hook_choices(operation),
-        confirmed_prunes=_confirmed_prunes(operation),
-        adopted=frozenset(key for key, row in frame.rows.items() if row.adopted),
-        files=sourcing.files_of(frame, desired),
-        protected_kinds=protected_kinds(rules),
-        budget=prune_budget(rules),
-    )
-
-
-def _hook_choices(operation: SyncOperation) -> dict[str, str]:
-    """Hook source -> run or skip, as people answered the open questions (12 rules 6, 9)."""
-    return {
-        source: entry["choice"]
-        for entry in operation.confirmed
-        if entry.get("choice") in {"run", "skip"}
-        for source in entry.get("sources", ())
-    }
-
-
-def _confirmed_prunes(operation: SyncOperation) -> dict[ResourceKey, str]:
-    return {ResourceKey(*row["key"]): row["uid"] for row in operation.request.get("confirmed_prunes") or ()}
 
 
 def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
@@ -378,7 +275,7 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
         frame.app.hooks_digest = work.desired.hooks_digest
     if not work.plan.dry_run and full and phase != Phase.SUPERSEDED:
         frame.memory["attempted"] = {
-            "identity": identity(frame.app, work.desired.digest if work.desired else ""),
+            "identity": planning.identity(frame.app, work.desired.digest if work.desired else ""),
             "number": operation.number,
             "phase": phase,
             "message": message[:500],
@@ -395,9 +292,3 @@ def _offer_prune_plan(work: Work) -> None:
     if waiting:
         rows = [{"key": list(task.key), "uid": task.live_uid} for task in waiting]
         work.operation.wait = {"prune_plan": {"digest": prune_digest(waiting), "objects": rows}}
-
-
-def identity(app: Application, digest: str) -> str:
-    """What one attempt was for: Revision, sources, destination, options (9.1 gate 8)."""
-    parts = [digest, app.sources, str(app.cluster_id), app.destination_namespace, app.sync_policy]
-    return hashlib.sha256(canonical_json(parts)).hexdigest()[:32]

@@ -7,7 +7,7 @@ from typing import Any
 from clusters.core.plan import build_plan, describe
 from hub.errors import HubError
 from hub.models import Application, SyncOperation
-from hub.reconcile import judging, looking, operating, sourcing
+from hub.reconcile import judging, looking, planning, sourcing
 from hub.reconcile.frame import Frame
 from hub.reconcile.sourcing import Desired
 from hub.services import leases
@@ -40,8 +40,8 @@ def preview(app: Application, values: dict[str, Any]) -> dict[str, Any]:
     looking.look_for(frame, seen, {key for key in desired.classes if key.name})
     picture = judging.judge(frame, desired, seen)
     plan = build_plan(
-        operating.plan_request(frame, operation, desired),
-        operating.plan_facts(frame, desired, seen, picture, operation),
+        planning.plan_request(frame, operation, desired),
+        planning.plan_facts(frame, desired, seen, picture, operation),
     )
     return {**describe(plan), "diff": _diff(frame, picture, desired)}
 

@@ -360,7 +360,7 @@ def files_of(frame: Frame, desired: Desired) -> dict[str, str] | None:
         wanted = [Resolution(desired.revisions[0], name=state.ref_name, kind="commit")]
         mirror = source.ensure(state.repository.access(), wanted, root=settings.HUB_MIRROR_DIR)
         tree = mirror.tree(desired.revisions[0])
-        found = tree.files("", recurse=True, wanted=lambda _: True, ignored=lambda _: False)
+        found = tree.listing("", recurse=True, wanted=lambda _: True, ignored=lambda _: False).files
     except (SourceError, source.RefMoved, source.MirrorCorrupt):
         return None  # unknown inputs: the hook runs, or asks a person
     return {file.path: file.id for file in found}

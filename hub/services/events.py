@@ -74,7 +74,11 @@ def mapping(
         "severity": event.severity,
         "summary": redact(event.summary, limit=500),
         "app": app_view(app),
-        "project": {"name": app.project.name, "labels": app.project.labels},
+        "project": {
+            "name": app.project.name,
+            "labels": app.project.labels,
+            "annotations": app.project.annotations,
+        },
         "cluster": {
             "name": app.cluster.name,
             "server": app.cluster.server,
@@ -93,10 +97,17 @@ def mapping(
         "sync": {"status": app.sync_status, "counts": app.counts},
         "drift": dict(event.data) if event.name.startswith("drift") else {},
         "detail": dict(event.data),
+        "episode": _episode(event),
         "images": list(context.get("images") or ()),
         "resolves": event.ends,
         "links": {"app": link(f"/admin/hub/application/{app.id}/change/")},
     }
+
+
+def _episode(event: Happened) -> int:
+    """The number of the open period, which is the third part of an episode's key."""
+    parts = event.key.split("/")
+    return int(parts[2]) if len(parts) > 2 and parts[2].isdecimal() else 0
 
 
 def app_view(app: Application) -> dict[str, Any]:
@@ -105,6 +116,7 @@ def app_view(app: Application) -> dict[str, Any]:
         "name": app.name,
         "namespace": "",
         "uid": str(app.id),
+        "created_at": app.created_at.isoformat() if app.created_at else "",
         "project": app.project.name,
         "labels": app.labels,
         "annotations": app.annotations,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import timedelta
 
 from django.db.models import Exists, Max, OuterRef, Q
@@ -37,7 +38,7 @@ def prune() -> dict[str, int]:
     return counts
 
 
-def _busy_applications() -> list[tuple[object, int]]:
+def _busy_applications() -> list[tuple[uuid.UUID, int]]:
     rows = (
         SyncOperation.objects.values("application")
         .annotate(last=Max("number"))

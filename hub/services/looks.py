@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -83,7 +83,7 @@ def settle_quiet(applications: Iterable[uuid.UUID]) -> list[uuid.UUID]:
     return busy
 
 
-def _facts(ids: list[uuid.UUID]) -> Iterable[dict[str, Any]]:
+def _facts(ids: list[uuid.UUID]) -> Iterable[Mapping[str, Any]]:
     """Bulk reads of 500 rows with exactly the columns that the decision needs."""
     stale = SourceState.objects.filter(application=OuterRef("id")).exclude(wanted=F("revision"))
     for start in range(0, len(ids), 500):

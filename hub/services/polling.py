@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -133,7 +134,7 @@ def _unresolved(states: list[SourceState], error: SourceError) -> list[uuid.UUID
 
 @transaction.atomic
 def _succeeded(
-    repository: Repository, table: RefTable, moved: list[uuid.UUID], asked_at: object
+    repository: Repository, table: RefTable, moved: list[uuid.UUID], asked_at: datetime | None
 ) -> list[uuid.UUID]:
     recovered = repository.state != "Connected"
     now = timezone.now()
@@ -156,7 +157,7 @@ def _succeeded(
 
 
 @transaction.atomic
-def _failed(repository: Repository, error: SourceError, asked_at: object) -> list[uuid.UUID]:
+def _failed(repository: Repository, error: SourceError, asked_at: datetime | None) -> list[uuid.UUID]:
     """Back off; Applications look only when the reason is new, and keep their last good set."""
     now = timezone.now()
     news = repository.error_code != error.code
@@ -194,7 +195,7 @@ def _together(repository: Repository, until: datetime) -> None:
             Repository.objects.filter(id=other.id).update(next_poll_at=until)
 
 
-def _finish(repository: Repository, asked_at: object, following: object, **changes: object) -> None:
+def _finish(repository: Repository, asked_at: datetime | None, following: datetime, **changes: Any) -> None:
     """Give the lease back; a Hint that came while the poll ran keeps its place."""
     mine = Repository.objects.filter(id=repository.id, fence=repository.fence)
     mine.update(lease_until=None, **changes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 import uuid
 from collections.abc import Iterable
@@ -96,7 +97,7 @@ def _deliver(deliveries: Iterable[int]) -> None:
     local = runtime.current()
     for delivery in deliveries:
         if local is not None:
-            local.submit(lambda number=delivery: notifications.deliver(number))
+            local.submit(functools.partial(notifications.deliver, delivery))
         else:
             nudges.send("notifications.deliver", [delivery])
 
@@ -123,3 +124,4 @@ def tick() -> None:
 def prune() -> None:
     """Once an hour: rows beyond their retention."""
     history.prune()
+    notifications.tend()

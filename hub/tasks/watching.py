@@ -61,15 +61,15 @@ class Watching:
             set_listener(self._event)
             self._listening = True
         self._lease_shards()
-        clusters = {c.id: c for c in Cluster.objects.filter(shard__in=self._shards, paused=False)}
+        clusters = {cluster.id: cluster for cluster in Cluster.objects.filter(shard__in=self._shards, paused=False)}
         kinds: dict[uuid.UUID, set[Kind]] = defaultdict(set)
         by_kind: dict[tuple[str, Kind], set[uuid.UUID]] = defaultdict(set)
         rows = ResourceStatus.objects.filter(application__cluster__in=clusters).order_by()
-        for cluster, app, group, kind in rows.values_list(
+        for place, app, group, kind in rows.values_list(
             "application__cluster_id", "application_id", "group", "kind"
         ).distinct():
-            kinds[cluster].add((group, kind))
-            by_kind[str(cluster), (group, kind)].add(app)
+            kinds[place].add((group, kind))
+            by_kind[str(place), (group, kind)].add(app)
         names = (
             Application.objects.filter(cluster__in=clusters)
             .order_by()
@@ -79,8 +79,8 @@ class Watching:
             self._by_kind = by_kind
             self._by_name = {name: app for name, app, _ in names}
             self._restless |= {app for _, app, phase in names if phase in UNFINISHED}
-        for cluster in self._kinds.keys() - clusters.keys():
-            unwatch_cluster(str(cluster))
+        for left in self._kinds.keys() - clusters.keys():
+            unwatch_cluster(str(left))
         self._kinds = {cluster: held for cluster, held in self._kinds.items() if cluster in clusters}
         for cluster_id, cluster in clusters.items():
             self._watch(cluster, self._scalers.get(cluster_id, frozenset()) | kinds[cluster_id])
@@ -139,8 +139,8 @@ class Watching:
     def _event(self, identity: str, event: str, key: ResourceKey, obj: Manifest | None) -> None:
         """One event of a watch, on the loop's thread: decide in microseconds, hint, return."""
         if event == "SYNCED":
-            for app in list(self._by_kind.get((identity, key[:2]), ())):
-                self._runtime.hint(app)
+            for each in list(self._by_kind.get((identity, key[:2]), ())):
+                self._runtime.hint(each)
             return
         if key[:2] in _SCALERS and obj is not None and event != "MODIFIED":
             self._scaled.update((identity, target) for target in scale_targets([obj]))
