@@ -28,7 +28,7 @@ from hub.core.gates import (
 )
 from hub.core.plans import protected_kinds, prune_budget
 from hub.models import Application, SyncOperation
-from hub.reconcile import consent, operating, planning
+from hub.reconcile import consent, judging, operating, planning, sourcing
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen
@@ -37,6 +37,7 @@ from hub.reconcile.work import Work
 from hub.services import operations
 
 MOST_ASKED_WHO = 10
+DEPENDS_ON = 5  # the gate of sync-semantics.md 9.1
 
 
 def paused(frame: Frame) -> str:
@@ -56,10 +57,28 @@ def begin(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work 
     frame.app.gate = {} if decision.allowed else {"gate": decision.gate, "reason": decision.reason}
     if not decision.allowed:
         _look_again(frame, decision)
-        return None
+        return _defend(frame, desired, seen) if decision.gate == DEPENDS_ON else None
     if decision.kind == "self-heal":
         return _heal(frame, desired, seen, picture)
     return _new(frame, SyncOperation.Kind.SYNC, "auto-sync", {"prune": _policy(frame.app)["prune"]}, desired)
+
+
+def _defend(frame: Frame, desired: Desired, seen: Seen) -> Work | None:
+    """While a newer Revision waits for another Application, drift from what was synced last is healed (9.3)."""
+    app = frame.app
+    if not app.synced_digest or not _policy(app)["self_heal"]:
+        return None
+    synced = sourcing.load(frame, app.synced_digest, desired.catalogue, tuple(app.synced_revisions))
+    if not synced.loaded:
+        return None
+    held = judging.judge(frame, synced, seen)
+    decision = decide_auto_sync(_facts(frame, synced, held, running=""))
+    work = None
+    if decision.allowed and decision.kind == "self-heal":
+        held.extras.clear()  # what the newer Revision adds or drops is its own affair
+        work = _heal(frame, synced, seen, held)
+    judging.judge(frame, desired, seen)
+    return work
 
 
 def supersede(frame: Frame, work: Work | None, desired: Desired, picture: Picture) -> Work | None:

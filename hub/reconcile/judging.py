@@ -165,7 +165,10 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
     health = health_of(frame, live) if live is not None else None
     _write_row(frame, key, verdict, health, live, lines, had_baseline)
     frame.change(key, wave=desired.classes[key].wave, version=target["apiVersion"].rpartition("/")[2])
-    return Part(key, health, live, had_baseline=had_baseline and not facts.run_once_finished)
+    if facts.run_once_finished:
+        # Removed by its TTL: it counts as there, with nothing to say about the health of the whole (12 rule 10).
+        return Part(key, None, target, had_baseline=False)
+    return Part(key, health, live, had_baseline=had_baseline)
 
 
 def _differs(
