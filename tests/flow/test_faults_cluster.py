@@ -237,7 +237,9 @@ def test_h8_one_rejected_of_twenty_has_its_own_result(world: World) -> None:
     world.commit({**first, "deploy/later.yaml": config("later", wave="1"), "deploy/extra.yaml": None})
     world.poll()
     world.kube.faults.add("deny", verb="create", name="^c07$", message="not today")
-    operation = faults.ended(world, world.sync(app, prune=True, sync_options=["DryRun=local", "PruneLast=true"]))
+    operation = faults.ended(
+        world, world.sync(app, prune=True, sync_options=["DryRun=local", "PruneLast=true"])
+    )
     rows = {row["name"]: row for row in operation.results}
     assert operation.phase == "Failed"
     assert (rows["c07"]["state"], "not today" in rows["c07"]["message"]) == ("Failed", True)

@@ -53,7 +53,9 @@ def test_h5_eight_writers_and_a_worker_meet_no_locked_database(world: World) -> 
     assert errors == []
     assert min(counts) >= 2, counts
     assert AuditEvent.objects.count() >= sum(counts)
-    broken = [app for app in Application.objects.all() if "internal" in {c.get("code") for c in app.conditions}]
+    broken = [
+        app for app in Application.objects.all() if "internal" in {c.get("code") for c in app.conditions}
+    ]
     assert broken == []
     running = SyncOperation.objects.filter(phase__in=("Running", "Terminating")).values("application")
     assert len(running) == len({row["application"] for row in running})

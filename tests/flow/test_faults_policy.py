@@ -98,7 +98,10 @@ def test_b4_an_application_changed_by_sql_is_judged_at_plan(world: World) -> Non
     Application.objects.filter(id=app.id).update(destination_namespace="bank")
     operation = faults.ended(world, world.sync(app))
     assert operation.phase == "Failed"
-    assert [o["metadata"]["name"] for o in world.kube.list("v1", "ConfigMap", "bank")] in ([], ["kube-root-ca.crt"])
+    assert [o["metadata"]["name"] for o in world.kube.list("v1", "ConfigMap", "bank")] in (
+        [],
+        ["kube-root-ca.crt"],
+    )
 
 
 def test_w06_one_foreign_namespace_and_nothing_is_applied(world: World) -> None:
@@ -119,7 +122,9 @@ def test_w06_one_foreign_namespace_and_nothing_is_applied(world: World) -> None:
 def test_w08_a_cluster_kind_outside_the_list_stops_everything(world: World) -> None:
     world.kube.create(NAMESPACE)
     rules(world, cluster_kinds={"allow": [{"group": "", "kind": "Namespace", "name": "shop-*"}]})
-    role = "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: all}\nrules: []\n---\n"
+    role = (
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: all}\nrules: []\n---\n"
+    )
     space = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop-a}\n---\n"
     world.commit({"deploy/c.yaml": role + space})
     app = world.application()

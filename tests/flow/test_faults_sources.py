@@ -20,7 +20,9 @@ from tests.flow.faults import AUTOMATED, NAMESPACE, config, later
 def web(world: World) -> Application:
     """An automated application, Synced, with two objects."""
     world.kube.create(NAMESPACE)
-    world.commit({"deploy/c.yaml": config("one"), "deploy/d.yaml": config("two"), "other/e.yaml": config("e")})
+    world.commit(
+        {"deploy/c.yaml": config("one"), "deploy/d.yaml": config("two"), "other/e.yaml": config("e")}
+    )
     app = world.application(sync_policy=AUTOMATED)
     world.run(app)
     assert (app.sync_status, faults.names(world)) == ("Synced", ["one", "two"])
@@ -213,7 +215,9 @@ ATTACKS: dict[str, dict[str, gitserver.Content]] = {
     "deep flow": {"f.yaml": HEAD + "data: " + "[" * 100_000},
     "deep mapping": {"f.yaml": HEAD + "data: " + "{a: " * 100_000},
     "deep block": {"f.yaml": HEAD + "data:\n" + "".join("  " * n + "- a:\n" for n in range(1, 300))},
-    "deep json": {"f.json": '{"apiVersion": "v1", "kind": "ConfigMap", "data":' + '{"a":' * 100_000 + "}" * 100_001},
+    "deep json": {
+        "f.json": '{"apiVersion": "v1", "kind": "ConfigMap", "data":' + '{"a":' * 100_000 + "}" * 100_001
+    },
     "tags": {"f.yaml": HEAD + "data: !!python/object/apply:os.system ['true']\n"},
     "duplicate keys": {"f.yaml": HEAD + "kind: Secret\n"},
     "many documents": {"f.yaml": f"---\n{HEAD}" * 6_000},
@@ -229,9 +233,16 @@ ATTACKS: dict[str, dict[str, gitserver.Content]] = {
 def test_d6_hostile_manifests_stop_their_application_alone(world: World, attack: str) -> None:
     """A condition that names the file; nothing applied; the neighbour in the same repository goes on."""
     world.kube.create(NAMESPACE)
-    hostile: dict[str, gitserver.Content] = {f"bad/{name}": content for name, content in ATTACKS[attack].items()}
-    gitserver.commit(world.repository_path, {**hostile, "bad/ok.yaml": config("bad"), "good/c.yaml": config("ok")})
-    bad, good = world.application("bad", path="bad"), world.application("good", path="good", sync_policy=AUTOMATED)
+    hostile: dict[str, gitserver.Content] = {
+        f"bad/{name}": content for name, content in ATTACKS[attack].items()
+    }
+    gitserver.commit(
+        world.repository_path, {**hostile, "bad/ok.yaml": config("bad"), "good/c.yaml": config("ok")}
+    )
+    bad, good = (
+        world.application("bad", path="bad"),
+        world.application("good", path="good", sync_policy=AUTOMATED),
+    )
     look(world, bad)
     world.run(good)
     assert faults.conditions(bad), "a condition says why"
@@ -271,7 +282,9 @@ def test_d5_a_tree_that_unfolds_to_millions_of_paths_is_refused(world: World) ->
 
 
 def _tree(repo: object, entries: list[tuple[str, str, str]]) -> str:
-    raw = b"".join(f"{mode} {name}".encode() + b"\0" + bytes.fromhex(sha) for mode, name, sha in sorted(entries))
+    raw = b"".join(
+        f"{mode} {name}".encode() + b"\0" + bytes.fromhex(sha) for mode, name, sha in sorted(entries)
+    )
     assert zlib.crc32(raw) >= 0
     return gitserver.raw_object(repo, "tree", raw)  # type: ignore[arg-type]
 
