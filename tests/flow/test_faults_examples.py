@@ -45,6 +45,7 @@ def endless_job(name: str, **notes: str) -> str:
 def prepared(world: World, text: str, name: str = "web", **more: object) -> Application:
     world.commit({f"{name}/all.yaml": text})
     app = world.application(name, path=name, **more)
+    world.poll()
     world.run(app)
     return app
 
