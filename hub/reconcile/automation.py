@@ -13,6 +13,7 @@ from clusters.core.plan import Step, may_supersede
 from clusters.core.plan.retry import Unfinished
 from clusters.core.plan.steps import Action
 from clusters.services import carry_out
+from hub.core.dependencies import dependencies_of
 from hub.core.gates import (
     QUIET_S,
     Attempt,
@@ -183,14 +184,14 @@ def _attempt(frame: Frame, desired: Desired) -> Attempt | None:
 
 def _waits_for(app: Application) -> list[str]:
     """Applications this one depends on that are not ready at their present target (12 rule 13)."""
-    wanted = (app.sync_policy or {}).get("depends_on") or []
-    names = [entry["application"] for entry in wanted]
-    if not names:
+    wanted = dependencies_of(app.sync_policy, app.annotations)
+    if not wanted:
         return []
+    names = [each.application for each in wanted]
     rows = {row.name: row for row in Application.objects.filter(name__in=names)}
     waiting = []
-    for entry in wanted:
-        row, condition = rows.get(entry["application"]), entry.get("condition", "")
+    for each in wanted:
+        row = rows.get(each.application)
         synced = row is not None and row.sync_status == "Synced"
         healthy = row is not None and row.health_status == "Healthy"
         fine = {
@@ -198,8 +199,8 @@ def _waits_for(app: Application) -> list[str]:
             "Healthy": healthy,
             "Succeeded": row is not None and row.operation_phase == "Succeeded",
         }
-        if not fine.get(condition, synced and healthy):
-            waiting.append(entry["application"])
+        if not fine.get(each.condition, synced and healthy):
+            waiting.append(each.application)
     return waiting
 
 

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from clusters.models import Cluster
 from hub.core import specs
+from hub.core.dependencies import Dependency, closes_cycle, dependencies_of
 from hub.core.sources import is_safe_ref, normalise_url, source_errors
 from hub.core.versions import parse_range
 from hub.errors import HubError
@@ -100,11 +101,25 @@ def _is_range(text: str) -> bool:
     return True
 
 
+def _refuse_cycle(values: Mapping[str, Any]) -> None:
+    """Nobody waits for himself (sync-semantics.md 12 rule 13). Names only what the document itself names."""
+
+    def lookup(names: list[str]) -> dict[str, list[Dependency]]:
+        rows = Application.objects.filter(name__in=names).values_list("name", "sync_policy", "annotations")
+        return {name: dependencies_of(policy, annotations or {}) for name, policy, annotations in rows}
+
+    wanted = dependencies_of(values["sync_policy"], values["annotations"])
+    if through := closes_cycle(values["name"], wanted, lookup):
+        reason = "itself" if through == values["name"] else f"{through}, which waits for {values['name']}"
+        raise InvalidDocument({"sync_policy.depends_on": [f"cannot wait for {reason}: a cycle never ends"]})
+
+
 @transaction.atomic
 def create(actor: Actor, doc: Any) -> Application:
     """Store a new Application and make it due. Raises InvalidDocument, or HubError `name_not_available`."""
     values = read(doc)
     judge_application(values)
+    _refuse_cycle(values)
     app = Application(**values, next_look_at=timezone.now(), look_level=LEVEL_KNOWN, look_count=1)
     try:
         with transaction.atomic():
@@ -130,6 +145,7 @@ def update(
         raise InvalidDocument({"name": ["cannot be changed: it is part of every tracking id"]})
     before = document(app)
     judge_application(values)
+    _refuse_cycle(values)
     changed = Application.objects.filter(id=app.id, generation=expected_generation or app.generation).update(
         **{key: value for key, value in values.items() if key != "name"}, generation=F("generation") + 1
     )
