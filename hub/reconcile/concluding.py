@@ -88,6 +88,7 @@ def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work:
     state = _state(frame, picture, seen, work)
     told, memory = happened(str(app.id), app.name, before, state, frame.memory.get("episodes") or {})
     frame.memory["episodes"], frame.memory["state"] = memory, state
+    frame.result.changed = state != before
     app.memory = frame.memory
     again = _next_look(frame, seen, work)
     with frame.stage("save"), transaction.atomic():

@@ -37,6 +37,7 @@ class PassResult:
     poll: list[uuid.UUID] = field(default_factory=list)
     events: list[str] = field(default_factory=list)
     phase: str = ""
+    changed: bool = False
     app: Application | None = None
     kinds: frozenset[tuple[str, str]] = frozenset()
 

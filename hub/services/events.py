@@ -73,18 +73,7 @@ def mapping(
         "occurred_at": now.isoformat(),
         "severity": event.severity,
         "summary": redact(event.summary, limit=500),
-        "app": app_view(app),
-        "project": {
-            "name": app.project.name,
-            "labels": app.project.labels,
-            "annotations": app.project.annotations,
-        },
-        "cluster": {
-            "name": app.cluster.name,
-            "server": app.cluster.server,
-            "labels": app.cluster.labels,
-            "state": app.cluster.state,
-        },
+        **basis(app),
         "revisions": list(context.get("revisions") or ()),
         "previous_revisions": list(context.get("previous_revisions") or ()),
         "operation": context.get("operation") or {},
@@ -101,6 +90,24 @@ def mapping(
         "images": list(context.get("images") or ()),
         "resolves": event.ends,
         "links": {"app": link(f"/admin/hub/application/{app.id}/change/")},
+    }
+
+
+def basis(app: Application) -> dict[str, Any]:
+    """What every mapping says of the application, its project and its cluster."""
+    return {
+        "app": app_view(app),
+        "project": {
+            "name": app.project.name,
+            "labels": app.project.labels,
+            "annotations": app.project.annotations,
+        },
+        "cluster": {
+            "name": app.cluster.name,
+            "server": app.cluster.server,
+            "labels": app.cluster.labels,
+            "state": app.cluster.state,
+        },
     }
 
 

@@ -18,6 +18,16 @@ def beat(role: str) -> None:
         WorkerProcess.objects.update_or_create(id=name, defaults={"role": role, "seen_at": timezone.now()})
 
 
+def every(role: str, seconds: float) -> bool:
+    """True once per so many seconds over all processes: the row of this role is moved by whoever comes first."""
+    limit = timezone.now() - timedelta(seconds=seconds)
+    name = f"{role}@hub"
+    if WorkerProcess.objects.filter(id=name, seen_at__lt=limit).update(seen_at=timezone.now()):
+        return True
+    _, made = WorkerProcess.objects.get_or_create(id=name, defaults={"role": role, "seen_at": timezone.now()})
+    return made
+
+
 def ages() -> dict[str, float]:
     """Seconds since the newest beat per role; absent roles never beat."""
     newest: dict[str, float] = {}

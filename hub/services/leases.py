@@ -152,7 +152,6 @@ class _Keeper:
     def renew(self, lease: Lease) -> None:
         """Push the end of one lease out; a miss marks it lost."""
         asked = time.monotonic()
-        began = time.monotonic()
         kept = Application.objects.filter(id=lease.application_id, fence=lease.fence).update(
             lease_until=Now() + LEASE
         )

@@ -9,10 +9,9 @@ from collections.abc import Iterable
 
 import structlog
 from celery import shared_task
-from django.db import transaction
 
 from hub import celery, reconcile
-from hub.services import events, heartbeats, history, looks, polling, probing
+from hub.services import events, heartbeats, history, looks, polling, probing, telling
 from hub.tasks import nudges, runtime
 from notifications import services as notifications
 
@@ -28,6 +27,8 @@ def run_pass(application_id: uuid.UUID) -> None:
     local = runtime.current()
     if local is not None and local.after_pass is not None and result.app is not None:
         local.after_pass(result.app, result.kinds, result.phase)
+    if result.changed and local is not None:
+        local.submit(functools.partial(_observe, application_id))
     if result.events:
         nudges.after_commit(lambda: _dispatch_soon(local))
     if local is not None and result.again_in_s is not None and result.again_in_s < 60:
@@ -37,6 +38,10 @@ def run_pass(application_id: uuid.UUID) -> None:
             local.hint_after(result.again_in_s, application_id)
     for repository in result.poll:
         poll_soon(repository)
+
+
+def _observe(application: uuid.UUID) -> None:
+    _deliver(telling.observe(application))
 
 
 def _dispatch_soon(local: runtime.Runtime | None) -> None:
@@ -87,10 +92,7 @@ def dispatch_events() -> None:
 def dispatch_now() -> None:
     while rows := events.undispatched():
         for row in rows:
-            with transaction.atomic():
-                deliveries = notifications.dispatch(row.data)
-                events.mark_dispatched([row.id])
-            _deliver(deliveries)
+            _deliver(telling.hand_over(row))
 
 
 def _deliver(deliveries: Iterable[int]) -> None:
@@ -116,6 +118,9 @@ def tick() -> None:
     if events.undispatched(1):
         _dispatch_soon(runtime.current())
     _deliver(notifications.due_deliveries())
+    if heartbeats.every("observe", 60):
+        for application in telling.running():
+            _observe(application)
     heartbeats.beat("tick")
     log.debug("tick", due=len(due), busy=len(busy), seconds=round(time.monotonic() - started, 3))
 

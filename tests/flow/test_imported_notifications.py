@@ -1,0 +1,49 @@
+"""An unchanged argocd-notifications configuration tells Slack about a commit that reached the cluster."""
+
+from __future__ import annotations
+
+import yaml
+
+from hub.services import events, telling
+from notifications import services as notifications
+from tests.flow.conftest import World
+from tests.slackserver import SlackServer
+
+NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
+CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: %s}\n"
+TRIGGER = """- when: app.status.operationState.phase in ['Succeeded'] and app.status.health.status == 'Healthy'
+  oncePer: app.status.operationState.syncResult.revision
+  send: [app-done]
+"""
+TEMPLATE = "message: Application {{.app.metadata.name}} runs {{.app.status.operationState.syncResult.revision}}\n"
+
+
+def test_an_imported_trigger_speaks_once_per_revision(world: World) -> None:
+    with SlackServer() as slack:
+        slack.channel("general")
+        data = {
+            "service.slack": yaml.safe_dump({"token": "$slack-token", "apiURL": slack.url}),
+            "trigger.on-done": TRIGGER,
+            "template.app-done": TEMPLATE,
+        }
+        notifications.import_config({"data": data}, {"data": {"slack-token": "eG94Yi1nb29kLXRva2VuLTE="}})
+        first = world.commit({"deploy/ns.yaml": NAMESPACE, "deploy/config.yaml": CONFIG % "blue"})
+        app = world.application(
+            sync_policy={"automated": {"prune": True}},
+            annotations={"notifications.argoproj.io/subscribe.on-done.slack": "general"},
+        )
+        _tell(world, app)
+        second = world.commit({"deploy/config.yaml": CONFIG % "green"})
+        world.poll()
+        _tell(world, app)
+        _tell(world, app)
+        texts = [message["text"] for message in slack.messages("general")]
+        assert texts == [f"Application web runs {first}", f"Application web runs {second}"]
+
+
+def _tell(world: World, app) -> None:  # type: ignore[no-untyped-def]
+    world.run(app)
+    owed = [number for row in events.undispatched() for number in telling.hand_over(row)]
+    owed += telling.observe(app.id)
+    for number in [*owed, *notifications.due_deliveries()]:
+        notifications.deliver(number)
