@@ -21,7 +21,9 @@ from clusters.core.diff import (
 )
 from clusters.core.health import Health, Part, aggregate
 from clusters.core.hooks import classify, finished_job, is_run_once
-from clusters.core.manifests import Manifest, ResourceKey, managed_by, owner_of
+from clusters.core.manifests import Manifest, ResourceKey, managed_by, metadata_map, owner_of
+from clusters.core.plan import parse_sync_options
+from clusters.core.plan.options import SYNC_OPTIONS, resource_options
 from clusters.services import assess_health
 from hub.reconcile import autoscalers, baselines, fencing
 from hub.reconcile.frame import Frame
@@ -290,8 +292,11 @@ def _conditions(frame: Frame, desired: Desired, seen: Seen, picture: Picture) ->
         picture.conditions.append(("InvalidSpec", f"{item.label}: {item.message}", "invalid_object"))
     for warning in desired.warnings[:20]:
         picture.conditions.append(("SourceWarning", warning, ""))
+    for sentence in _not_understood(frame, desired)[:20]:
+        picture.conditions.append(("InvalidAnnotation", sentence, "not_understood"))
     for key, verdict in picture.verdicts.items():
-        if verdict.reason == "not_comparable":
+        # A listing that failed is said once for its kind, not once for every object of it.
+        if verdict.reason == "not_comparable" and key[:2] not in seen.incomplete:
             picture.conditions.append(("ComparisonError", f"{key}: {verdict.message}", "not_comparable"))
         if verdict.reason == "shared":
             picture.conditions.append(("SharedResource", f"{key} {verdict.message}", ""))
@@ -310,6 +315,20 @@ def _conditions(frame: Frame, desired: Desired, seen: Seen, picture: Picture) ->
         )
     for key, sentence in list(fencing.violations(frame, desired, seen.discovery).items())[:20]:
         picture.conditions.append(("InvalidSpec", f"{key}: {sentence}", "ProjectPolicyViolation"))
+
+
+def _not_understood(frame: Frame, desired: Desired) -> list[str]:
+    """A sentence for each object whose annotations, and for the Application whose options, say what nobody knows."""
+    app_options, sentences = parse_sync_options((frame.app.sync_policy or {}).get("sync_options"))
+    found = [f"sync_options: {'; '.join(sentences)}"] if sentences else []
+    for key, classified in desired.classes.items():
+        warnings = () if classified.kind == "ignored" and classified.unknown else classified.warnings
+        manifest = desired.by_key.get(key)
+        if manifest is not None and SYNC_OPTIONS in metadata_map(manifest, "annotations"):
+            warnings += resource_options(app_options, manifest)[1]
+        if warnings:
+            found.append(f"{key}: {'; '.join(warnings)}")
+    return found
 
 
 def _hooks_differ(frame: Frame, desired: Desired) -> bool:

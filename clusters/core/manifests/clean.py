@@ -49,6 +49,8 @@ def clean(obj: Manifest, *, ignore_status: IgnoreStatus = "all") -> Manifest:
     metadata = result.get("metadata")
     if isinstance(metadata, dict):
         result["metadata"] = _clean_metadata(metadata)
+    if result.get("kind") == "ClusterRole" and result.get("aggregationRule") and not result.get("rules"):
+        result.pop("rules", None)  # the controller's to fill: an empty list of ours would fight it
     if is_secret(result) or (result.get("kind") == "ConfigMap" and result.get("apiVersion") == "v1"):
         _texts_for_nulls(obj, result)
     return with_encoded_data(result) if is_secret(result) else result
