@@ -131,7 +131,7 @@ def test_w08_a_cluster_kind_outside_the_list_stops_everything(world: World) -> N
     world.run(app)
     operation = faults.ended(world, world.sync(app))
     assert operation.phase == "Failed"
-    refused = [c for c in faults.conditions(app, "InvalidSpec")]
+    refused = faults.conditions(app, "InvalidSpec")
     assert len(refused) == 1
     assert "ClusterRole" in refused[0]
     assert world.kube.get("v1", "Namespace", "shop-a") is None
