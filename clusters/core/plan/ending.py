@@ -15,6 +15,7 @@ from clusters.core.plan.steps import Action, Done, Failed, Step, Verdict, Wait
 from clusters.core.plan.waits import wait_for_running
 
 _REASONS = 5
+READ_AGAIN_S = 0.1
 
 
 def hooks_of(situation: Situation) -> list[Task]:
@@ -27,16 +28,22 @@ def own(situation: Situation, task: Task) -> Manifest | None:
     return live if live is not None and uid_of(live) == situation.of(task).uid else None
 
 
-def strip_step(situation: Situation, tasks: Sequence[Task]) -> Step | None:
-    """Completed hooks whose outcome is stored lose their finalizer; what is gone or bare needs nothing."""
-    actions = [
-        action
-        for task in tasks
-        if task.ends and situation.of(task).done and not situation.of(task).stripped
-        if (action := strip_action(task, own(situation, task)))
-    ]
-    if not actions:
+def _unread(situation: Situation, tasks: Sequence[Task]) -> Wait | None:
+    """What was not looked at is not known to be gone; it is read first."""
+    unread = [task for task in tasks if task.key not in situation.observed.live]
+    if not unread:
         return None
+    until = situation.now + timedelta(seconds=READ_AGAIN_S)
+    return Wait(f"reading hook {unread[0].key} again", until, "retry", unread[0].wave, unread[0].phase)
+
+
+def strip_step(situation: Situation, tasks: Sequence[Task]) -> Step | Wait | None:
+    """Completed hooks whose outcome is stored lose their finalizer; what is gone or bare needs nothing."""
+    held = [t for t in tasks if t.ends and situation.of(t).done and not situation.of(t).stripped]
+    held = [t for t in held if situation.of(t).uid]
+    actions = [action for task in held if (action := strip_action(task, own(situation, task)))]
+    if not actions:
+        return _unread(situation, held)
     return Step("strip_finalizers", "releasing completed hooks", (tuple(actions),), stop_on_failure=False)
 
 
@@ -53,11 +60,12 @@ def release_in_dying_namespaces(situation: Situation) -> Step | None:
     return Step("strip_finalizers", "releasing hooks of a namespace that is being deleted", (tuple(actions),))
 
 
-def remove_hooks(situation: Situation, tasks: Sequence[Task], reason: str) -> Step | None:
+def remove_hooks(situation: Situation, tasks: Sequence[Task], reason: str) -> Step | Wait | None:
     """Frees and deletes hook objects that were not cleaned yet and exist."""
-    found = [t for t in tasks if not situation.of(t).cleaned and own(situation, t) is not None]
+    left = [t for t in tasks if not situation.of(t).cleaned and situation.of(t).uid]
+    found = [t for t in left if own(situation, t) is not None]
     if not found:
-        return None
+        return _unread(situation, left)
     strips = [a for t in found if (a := strip_action(t, situation.live(t)))]
     deletes = [delete_action(situation, t, situation.live(t)) for t in found]
     groups = tuple(tuple(group) for group in (strips, deletes) if group)
@@ -160,7 +168,8 @@ def terminate(situation: Situation, reason: str) -> Verdict:
     for task in hooks_of(situation):
         held, live = situation.of(task), own(situation, task)
         running = held.state == "Running"
-        unread = unread or (running and task.key not in situation.observed.live)
+        busy = running or (task.ends and held.done and not held.stripped and bool(held.uid))
+        unread = unread or (busy and task.key not in situation.observed.live)
         if held.state == "pending" or held.cleaned or live is None:
             continue
         strip = strip_action(task, live) if not held.stripped else None

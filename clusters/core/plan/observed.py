@@ -156,6 +156,16 @@ class Situation:
                 return batch
         return None
 
+    @cached_property
+    def phase_times(self) -> dict[str, float]:
+        """When the first task of each phase began, on the clock."""
+        found: dict[str, float] = {}
+        for task in self.plan.tasks:
+            begun = self.of(task).begun
+            if begun is not None:
+                found[task.phase] = min(begun, found.get(task.phase, begun))
+        return found
+
     def running(self, tasks: Sequence[Task]) -> list[Task]:
         return [t for t in tasks if self.of(t).state == "Running" and self.counts(t)]
 
@@ -199,11 +209,21 @@ def wanted_keys(plan: SyncPlan, progress: Progress) -> frozenset[ResourceKey]:
         keys.update(
             task.key
             for task, held in states
-            if not held.done or held.stage == "pruning" or (task.hook and not held.cleaned)
+            if not held.done or held.stage == "pruning" or (task.hook and _hook_wanted(plan, task, held))
         )
         if pending and begun:
             break
         begun = pending or begun
     if plan.fail_batch:
-        keys.update(task.key for task in plan.fail_batch.tasks if not progress.of(task).cleaned)
+        keys.update(t.key for t in plan.fail_batch.tasks if _hook_wanted(plan, t, progress.of(t)))
     return frozenset(keys)
+
+
+def _hook_wanted(plan: SyncPlan, task: Task, held: TaskProgress) -> bool:
+    """A hook is looked at until it is free of our finalizer and nothing is left to remove."""
+    if not held.done or (task.ends and not held.stripped):
+        return True
+    removed_later = (
+        plan.kind == "delete" or held.expired or {"HookSucceeded", "HookFailed"} & set(task.policies)
+    )
+    return bool(removed_later) and not held.cleaned

@@ -119,12 +119,7 @@ def limit_of(situation: Situation, task: Task) -> float:
 
 
 def phase_begun(situation: Situation, phase: str) -> float:
-    times = [
-        held.begun
-        for task in situation.plan.tasks
-        if task.phase == phase and (held := situation.of(task)).begun is not None
-    ]
-    return min((t for t in times if t is not None), default=situation.clock)
+    return situation.phase_times.get(phase, situation.clock)
 
 
 def by_deadline(situation: Situation, task: Task, held: TaskProgress) -> TaskProgress:

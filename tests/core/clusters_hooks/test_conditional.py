@@ -44,17 +44,26 @@ def test_e51_conditional_migration_skips():
     last = success_of(hook)
     skipped = decide_hook(hook, HookFacts(operation="42", last=last))
     assert skipped.action == "skip"
-    assert skipped.reason == f"fingerprint {last.fingerprint[:6]} unchanged since operation 41 (revision 9f2c1d0)"
-    assert decide_hook(migrate("shop:2", **{WHEN: "changed: images"}), HookFacts("42", last=last)).action == "run"
+    assert (
+        skipped.reason
+        == f"fingerprint {last.fingerprint[:6]} unchanged since operation 41 (revision 9f2c1d0)"
+    )
+    assert (
+        decide_hook(migrate("shop:2", **{WHEN: "changed: images"}), HookFacts("42", last=last)).action
+        == "run"
+    )
 
 
 def test_unknown_inputs_run_or_ask():
     assert decide_hook(migrate(**{WHEN: "changed"}), HookFacts("1")).action == "run"
-    asked = decide_hook(migrate(**{WHEN: "changed", "gitops-hub.io/hook-on-unknown": "block"}), HookFacts("1"))
+    asked = decide_hook(
+        migrate(**{WHEN: "changed", "gitops-hub.io/hook-on-unknown": "block"}), HookFacts("1")
+    )
     assert asked.action == "block"
     assert (
         decide_hook(
-            migrate(**{WHEN: "changed", "gitops-hub.io/hook-on-unknown": "block"}), HookFacts("1", choice="skip")
+            migrate(**{WHEN: "changed", "gitops-hub.io/hook-on-unknown": "block"}),
+            HookFacts("1", choice="skip"),
         ).action
         == "skip"
     )

@@ -759,3 +759,24 @@ def test_what_is_being_deleted_is_not_applied_before_it_was_read_again():
     del run.observed_more["live"]
     assert isinstance(run.walk(), Done)
     assert run.result("ConfigMap/shop/c").message == "recreated"
+
+
+def test_a_finalizer_list_that_changed_is_read_and_stripped_again():
+    world = World()
+    run = Run(world, [hook("migrate", "PreSync"), config("c")])
+    run.walk()
+    world.end_job("migrate")
+    key = ResourceKey("batch", "Job", "shop", "migrate")
+    world.refuse("patch", key, "invalid", "test failed")
+    step = run.step()
+    assert isinstance(step, Step)
+    assert step.name == "strip_finalizers"
+    blind = {k: v for k, v in run.look().live.items() if k != key}
+    run.observe_with(live=blind)
+    verdict = run.step()
+    assert isinstance(verdict, Wait)
+    assert verdict.reason == "reading hook batch/Job/shop/migrate again"
+    world.refusals.clear()
+    del run.observed_more["live"]
+    assert isinstance(run.walk(), Done)
+    assert world.objects[key]["metadata"]["finalizers"] == []

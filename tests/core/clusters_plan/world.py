@@ -107,6 +107,7 @@ class World:
         self.version = 0
         self.log: list[tuple[str, str]] = []
         self.created: list[str] = []
+        self.faults: list[str] = []
         self.refusals: dict[tuple[str, ResourceKey], tuple[str, str, bool]] = {}
         self.discovery = Discovery(kinds())
         self.on_apply: Callable[[Manifest], None] = lambda _obj: None
@@ -189,10 +190,17 @@ class World:
             if (verb, action.key) in self.refusals and (verb == name or not action.dry_run):
                 code, message, permanent = self.refusals[verb, action.key]
                 return Outcome(action, False, code=code, message=message, permanent=permanent)
+        fault = self.faults.pop(0) if self.faults else "none"
+        if fault == "refused":
+            return Outcome(action, False, code="unavailable", message="try later")
         live = self.objects.get(action.key)
         if action.dry_run:
-            return Outcome(action, True, copy.deepcopy(action.body or live), changed=False)
-        return getattr(self, f"_{action.verb}_")(action, live)
+            outcome = Outcome(action, True, copy.deepcopy(action.body or live), changed=False)
+        else:
+            outcome = getattr(self, f"_{action.verb}_")(action, live)
+        if fault == "lost":
+            return Outcome(action, False, code="unavailable", message="no answer")
+        return outcome
 
     def _create_(self, action: Action, live: Manifest | None) -> Outcome:
         if live is not None:
