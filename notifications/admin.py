@@ -48,6 +48,12 @@ class RoomAdmin(BaseAdmin):  # type: ignore[misc]
     list_per_page = 50
     show_full_result_count = False
 
+    def get_actions(self, request: HttpRequest) -> Any:
+        """Rows go one by one, each after its confirmation; nothing is deleted in bulk."""
+        actions = super().get_actions(request)
+        actions.pop("delete_selected", None)
+        return actions
+
     def _may(self, request: HttpRequest) -> bool:
         return bool(request.user.is_active and request.user.is_superuser)
 

@@ -63,14 +63,14 @@ def _walk(frame: Frame) -> None:
     desired = pinning.hold(frame, sourcing.bring_up(frame, catalogue), catalogue)
     work = operating.load(frame, operation, desired)
     seen = looking.look(frame, desired, work)
-    picture = judging.judge(frame, desired, seen)
+    picture = found = judging.judge(frame, desired, seen)
     work = automation.supersede(frame, work, desired, picture)
     work = work or automation.begin(frame, desired, seen, picture)
     if work is not None:
         operating.walk(frame, work, desired, seen, picture)
         automation.after_operation(frame, work)
         picture = judging.judge(frame, desired, seen)
-    concluding.conclude(frame, desired, seen, picture, work)
+    concluding.conclude(frame, desired, seen, picture, work, found)
 
 
 def _delete(frame: Frame, operation: SyncOperation | None, catalogue: Catalogue) -> None:

@@ -23,6 +23,7 @@ from django.utils import timezone
 
 from clusters.core.manifests import ResourceKey
 from hub.core import schedule
+from hub.core.events import Event as Happened
 from hub.core.events import happened
 from hub.models import Application, ResourceStatus, SyncOperation
 from hub.models.operation import UNFINISHED
@@ -79,14 +80,21 @@ ROW_FIELDS = [
 ]
 
 
-def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work: Work | None) -> None:
+def conclude(
+    frame: Frame,
+    desired: Desired,
+    seen: Seen,
+    picture: Picture,
+    work: Work | None,
+    found: Picture | None = None,
+) -> None:
     """Store what this pass saw and did, and give the lease back. A lost lease stores nothing."""
     app = frame.app
     before = dict(frame.memory.get("state") or {}) or None
     frame.memory.pop("failures", None)
     _describe(frame, desired, picture, work)
     state = _state(frame, picture, seen, work)
-    told, memory = happened(str(app.id), app.name, before, state, frame.memory.get("episodes") or {})
+    told, memory = _happened(frame, before, state, found, seen)
     frame.memory["episodes"], frame.memory["state"] = memory, state
     frame.result.changed = state != before
     app.memory = frame.memory
@@ -102,6 +110,20 @@ def conclude(frame: Frame, desired: Desired, seen: Seen, picture: Picture, work:
     leases.keeper.drop(frame.lease)
     frame.result.phase, frame.result.app = app.operation_phase, app
     frame.result.kinds = frozenset(key[:2] for key in frame.rows) | autoscalers.kinds_of(frame)
+
+
+def _happened(
+    frame: Frame, before: dict[str, Any] | None, state: dict[str, Any], found: Picture | None, seen: Seen
+) -> tuple[list[Happened], dict[str, Any]]:
+    """Events of this pass. Drift that was found and healed in one pass is told as both (notifications.md 2)."""
+    app, memory = frame.app, dict(frame.memory.get("episodes") or {})
+    earlier: list[Happened] = []
+    if before is not None and found is not None and found.sync == "OutOfSync" and state["sync"] == "Synced":
+        between = _state(frame, found, seen, None)
+        earlier, memory = happened(str(app.id), app.name, before, between, memory)
+        before = between
+    later, memory = happened(str(app.id), app.name, before, state, memory)
+    return [*earlier, *later], memory
 
 
 def _describe(frame: Frame, desired: Desired, picture: Picture, work: Work | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from model_bakery import baker
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
@@ -53,6 +54,7 @@ def world(shop: Project) -> dict[str, Any]:
     event = Event.objects.create(key="k/1", name="sync-failed", summary="no", occurred_at=timezone.now())
     audit = AuditEvent.objects.create(action="create", object_name="web")
     return {
+        **_of_notifications(),
         "application": app,
         "repository": repository,
         "cluster": cluster,
@@ -62,6 +64,16 @@ def world(shop: Project) -> dict[str, Any]:
         "auditevent": audit,
         "user": factories.user("eve"),
     }
+
+
+def _of_notifications() -> dict[str, Any]:
+    """A row of every page that the room of notifications brings."""
+    rows = {}
+    for model in site._registry:
+        if model._meta.app_label == "notifications":
+            secret = {"settings": f'{{"token": "{SENTINEL}"}}'} if model._meta.model_name == "service" else {}
+            rows[model._meta.model_name] = baker.make(model, **secret)
+    return rows
 
 
 def change_url(row: Any) -> str:
@@ -137,7 +149,8 @@ def test_f10_no_search_or_filter_reaches_a_secret_or_another_table(
     for row in world.values():
         page = browser.get(list_url(row), {"q": SENTINEL})
         assert page.status_code == 200
-        assert page.context["cl"].result_count == 0 if "cl" in page.context else True
+        if "cl" in page.context and page.context["cl"].search_fields:
+            assert page.context["cl"].result_count == 0
 
 
 def test_f10_an_empty_credential_keeps_and_a_new_one_replaces(browser: Client, world: dict[str, Any]) -> None:

@@ -28,7 +28,6 @@ def parse(source: str) -> Node:
 
 class _Parser(Cursor):
     # -- the grammar, loosest first
-
     def whole(self) -> Node:
         if self.token.kind == "end":
             raise error(self.token.place, "the expression is empty")
