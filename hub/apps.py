@@ -8,4 +8,4 @@ class RoomConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from hub import checks  # noqa: F401  (registers them)
+        import hub.checks as checks

@@ -14,7 +14,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from notifications import services
+import notifications.services as services
 from notifications.errors import NotificationError
 from notifications.models import (
     Attempt,

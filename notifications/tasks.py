@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
-from notifications import services
+import notifications.services as services
 
 
 @shared_task(name="notifications.deliver")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from clusters import errors
+import clusters.errors as errors
 from clusters.errors import Cause, ClusterError
 from guard import redact as guard
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from clusters import errors
+import clusters.errors as errors
 from clusters.core.connection import Connection
 from guard import addresses
 

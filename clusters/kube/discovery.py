@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from clusters import errors
+import clusters.errors as errors
 from clusters.core.discovery import Discovery, KindInfo
 from clusters.kube.session import Session
 from clusters.kube.tuning import tuning

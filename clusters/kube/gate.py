@@ -6,10 +6,11 @@ import asyncio
 import atexit
 from typing import Any
 
+import clusters.kube.loop as loop
+import clusters.kube.requests as requests
 from clusters.core.connection import Connection
 from clusters.core.discovery import Discovery
 from clusters.core.manifests import Manifest, ResourceKey
-from clusters.kube import loop, requests
 from clusters.kube.dialling import ca_stamp
 from clusters.kube.discovery import Catalogue
 from clusters.kube.requests import Gate, Listing, Propagation, Written

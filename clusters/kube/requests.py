@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from clusters import errors
+import clusters.errors as errors
 from clusters.core.connection import Connection
 from clusters.core.discovery import KindInfo
 from clusters.core.manifests import FIELD_MANAGER, Manifest, ResourceKey

@@ -17,10 +17,10 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from clusters import errors
+import clusters.errors as errors
+import clusters.kube.metrics as metrics
 from clusters.core.connection import Connection
 from clusters.errors import ClusterError
-from clusters.kube import metrics
 from clusters.kube.answers import Answer, error_of
 from clusters.kube.breaker import Breaker
 from clusters.kube.dialling import CheckedResolver, Token, ca_stamp, check_server, tls_context

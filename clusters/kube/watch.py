@@ -10,7 +10,7 @@ import aiohttp
 import msgspec
 import orjson
 
-from clusters import errors
+import clusters.errors as errors
 from clusters.core.discovery import KindInfo
 from clusters.kube.answers import Answer, error_of
 from clusters.kube.objects import Event, Meta, Seen, read_event, read_meta, read_object

@@ -9,7 +9,8 @@ import copy
 from collections.abc import Collection
 from typing import Any
 
-from clusters import errors
+import clusters.errors as errors
+import clusters.kube.requests as requests
 from clusters.core import fields
 from clusters.core.manifests import (
     FIELD_MANAGER,
@@ -19,7 +20,6 @@ from clusters.core.manifests import (
     ResourceKey,
 )
 from clusters.errors import ClusterError
-from clusters.kube import requests
 from clusters.kube.requests import Gate, Propagation, Written
 from clusters.kube.tuning import tuning
 

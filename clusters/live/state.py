@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
 
-from clusters import errors
+import clusters.errors as errors
+import clusters.live.store as store
 from clusters.core.connection import Connection
 from clusters.core.discovery import Discovery
 from clusters.core.manifests import MANAGED_BY_LABEL, Manifest, ResourceKey
@@ -21,7 +22,6 @@ from clusters.kube import loop, requests
 from clusters.kube.gate import gate_of
 from clusters.kube.requests import Gate, Listing
 from clusters.kube.tuning import tuning
-from clusters.live import store
 from clusters.live.store import ClusterStore, Watched
 
 Kind = tuple[str, str]

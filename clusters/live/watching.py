@@ -11,7 +11,8 @@ import logging
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from clusters import errors
+import clusters.errors as errors
+import clusters.live.store as store
 from clusters.core.connection import Connection
 from clusters.core.discovery import KindInfo
 from clusters.core.manifests import MANAGED_BY_LABEL, ResourceKey
@@ -21,7 +22,6 @@ from clusters.kube.gate import gate_of
 from clusters.kube.requests import Gate
 from clusters.kube.tuning import tuning
 from clusters.kube.watch import Bookmark, Change, Opened, watch
-from clusters.live import store
 from clusters.live.store import ClusterStore, Listener, Space, Watched
 
 logger = logging.getLogger(__name__)

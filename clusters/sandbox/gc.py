@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from clusters.sandbox import deletes
+import clusters.sandbox.deletes as deletes
 from clusters.sandbox.backend import Backend
 from clusters.sandbox.deletes import FOREGROUND, ORPHAN
 from clusters.sandbox.store import Change, Place, Table

@@ -11,7 +11,13 @@ import orjson
 import yaml
 from aiohttp import web
 
-from clusters.sandbox import deletes, discovery, reads, schema, streams, subresources, writes
+import clusters.sandbox.deletes as deletes
+import clusters.sandbox.discovery as discovery
+import clusters.sandbox.reads as reads
+import clusters.sandbox.schema as schema
+import clusters.sandbox.streams as streams
+import clusters.sandbox.subresources as subresources
+import clusters.sandbox.writes as writes
 from clusters.sandbox.answers import ApiError, generic
 from clusters.sandbox.backend import Backend, Options
 from clusters.sandbox.calls import Call

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from clusters.sandbox import fieldsets, typed
+import clusters.sandbox.fieldsets as fieldsets
+import clusters.sandbox.typed as typed
 from clusters.sandbox.answers import ApiError
 from clusters.sandbox.conform import Findings, conform
 from clusters.sandbox.fieldsets import MARK, FieldSet

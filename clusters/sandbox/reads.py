@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from clusters.sandbox import selectors
+import clusters.sandbox.selectors as selectors
 from clusters.sandbox.answers import ApiError, Cause, expired, invalid_options, too_large, unsupported
 from clusters.sandbox.backend import Backend
 from clusters.sandbox.convert import to_served

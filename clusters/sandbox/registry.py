@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from clusters.sandbox import schema
+import clusters.sandbox.schema as schema
 from clusters.sandbox.schema import Node
 
 Manifest = dict[str, Any]

@@ -13,8 +13,12 @@ import orjson
 import yaml
 from aiohttp import web
 
+import clusters.sandbox.admin as admin
+import clusters.sandbox.deletes as deletes
+import clusters.sandbox.http as http
+import clusters.sandbox.reads as reads
+import clusters.sandbox.writes as writes
 from clusters.core.manifests import Manifest
-from clusters.sandbox import admin, deletes, http, reads, writes
 from clusters.sandbox.backend import Backend, Options
 from clusters.sandbox.faults import Faults
 from clusters.sandbox.lifecycle import Controllers

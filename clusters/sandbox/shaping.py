@@ -7,8 +7,9 @@ from typing import Any
 
 import orjson
 
-from clusters.sandbox import conform as shapes
-from clusters.sandbox import immutables, validation
+import clusters.sandbox.conform as shapes
+import clusters.sandbox.immutables as immutables
+import clusters.sandbox.validation as validation
 from clusters.sandbox.answers import ApiError, invalid
 from clusters.sandbox.backend import Options
 from clusters.sandbox.conform import Findings

@@ -6,7 +6,7 @@ import asyncio
 
 from aiohttp import web
 
-from clusters.sandbox import reads
+import clusters.sandbox.reads as reads
 from clusters.sandbox.answers import ApiError
 from clusters.sandbox.calls import Call
 

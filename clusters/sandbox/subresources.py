@@ -9,7 +9,9 @@ from typing import Any
 
 import orjson
 
-from clusters.sandbox import deletes, patches, writes
+import clusters.sandbox.deletes as deletes
+import clusters.sandbox.patches as patches
+import clusters.sandbox.writes as writes
 from clusters.sandbox.answers import ApiError
 from clusters.sandbox.backend import Backend, Options
 from clusters.sandbox.convert import to_served

@@ -6,7 +6,9 @@ from typing import Any
 
 import orjson
 
-from clusters.sandbox import deletes, managers, patches
+import clusters.sandbox.deletes as deletes
+import clusters.sandbox.managers as managers
+import clusters.sandbox.patches as patches
 from clusters.sandbox.answers import (
     MODIFIED,
     ApiError,

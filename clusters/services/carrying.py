@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from clusters import errors, live
+import clusters.errors as errors
+import clusters.live as live
 from clusters.core.connection import Connection
 from clusters.core.manifests import Manifest
 from clusters.core.plan.steps import Action, Outcome, Step

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
-from clusters import errors
+import clusters.errors as errors
 from clusters.core.connection import Connection
 from clusters.core.discovery import KindInfo
 from clusters.core.manifests import Manifest, ResourceKey

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from clusters import errors
+import clusters.errors as errors
 from clusters.core.connection import Connection
 from clusters.errors import ClusterError
 from clusters.kube import loop

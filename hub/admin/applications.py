@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html_join
 
-from hub.admin import base
+import hub.admin.base as base
 from hub.admin.site import site
 from hub.models import Application, SyncOperation, User
 from hub.services import applications, operations, rights

@@ -9,8 +9,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+import hub.admin.base as base
 from clusters.models import Cluster
-from hub.admin import base
 from hub.admin.site import site
 from hub.models import User
 from hub.services import clusters, credentials, rights

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from hub.admin import base
+import hub.admin.base as base
 from hub.admin.site import site
 from hub.models import SyncOperation, User
 from hub.services import operations, rights

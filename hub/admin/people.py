@@ -9,7 +9,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from hub.admin import base
+import hub.admin.base as base
 from hub.admin.site import site
 from hub.models import User
 from hub.services import accounts

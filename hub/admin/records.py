@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.db.models import QuerySet
 
-from hub.admin import base
+import hub.admin.base as base
 from hub.admin.site import site
 from hub.models import AuditEvent, Event, User
 from hub.services import rights

@@ -9,7 +9,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from hub.admin import base
+import hub.admin.base as base
 from hub.admin.site import site
 from hub.core.sources import shown
 from hub.models import Repository, User

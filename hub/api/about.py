@@ -14,7 +14,7 @@ from drf_spectacular.views import SpectacularJSONAPIView, SpectacularSwaggerView
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.api import shapes
+import hub.api.shapes as shapes
 from hub.api.access import Sessions, SignedIn, Tokens
 from hub.api.docs import documented
 from hub.api.door import Door

@@ -8,7 +8,7 @@ from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.api import shapes
+import hub.api.shapes as shapes
 from hub.api.access import administrators_only, not_by_token
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, rehearse

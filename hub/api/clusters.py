@@ -8,8 +8,10 @@ from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+import hub.api.changes as changes
+import hub.api.nudging as nudging
+import hub.api.shapes as shapes
 from clusters.models import Cluster
-from hub.api import changes, nudging, shapes
 from hub.api.access import person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, etag, expected_generation, merged, not_modified, rehearse

@@ -11,7 +11,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
 
-from hub.api import shapes
+import hub.api.shapes as shapes
 from hub.api.lists import COUNTED, MOST, PAGE, Listing
 
 _WORDS = {

@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from hub.api import access
+import hub.api.access as access
 from hub.api.requests import request_id
 from hub.api.throttle import Budget
 from hub.core.sources.spec import merge_patch

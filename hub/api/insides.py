@@ -9,8 +9,8 @@ from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+import hub.api.shapes as shapes
 from clusters.core.diff.masks import Masker
-from hub.api import shapes
 from hub.api.applications import find
 from hub.api.docs import documented
 from hub.api.door import Door

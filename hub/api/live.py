@@ -7,8 +7,8 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+import hub.api.nudging as nudging
 from clusters.core.manifests import ResourceKey
-from hub.api import nudging
 from hub.api.applications import find
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, flag

@@ -14,10 +14,10 @@ from asgiref.sync import sync_to_async
 from django.http import HttpRequest, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from rest_framework.exceptions import APIException
 
+import hub.api.errors as errors
 from clusters.core.manifests import ResourceKey
 from clusters.errors import ClusterError
 from clusters.services import Log, LogRequest
-from hub.api import errors
 from hub.api.lists import bad
 from hub.api.requests import request_id
 from hub.api.stream import borrowed, signed_in

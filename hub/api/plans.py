@@ -6,7 +6,8 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.api import nudging, shapes
+import hub.api.nudging as nudging
+import hub.api.shapes as shapes
 from hub.api.applications import find
 from hub.api.docs import documented
 from hub.api.door import Door, document_of

@@ -8,7 +8,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.api import shapes
+import hub.api.shapes as shapes
 from hub.api.access import person
 from hub.api.applications import find
 from hub.api.docs import documented

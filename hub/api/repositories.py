@@ -9,7 +9,9 @@ from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.api import changes, nudging, shapes
+import hub.api.changes as changes
+import hub.api.nudging as nudging
+import hub.api.shapes as shapes
 from hub.api.access import administrators_only, person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of, etag, expected_generation, not_modified, rehearse

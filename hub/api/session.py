@@ -10,7 +10,7 @@ from django.middleware.csrf import get_token
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from hub.api import shapes
+import hub.api.shapes as shapes
 from hub.api.access import not_by_token, person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of

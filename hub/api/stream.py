@@ -23,7 +23,7 @@ from django.utils import timezone
 from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 
-from hub.api import errors
+import hub.api.errors as errors
 from hub.api.access import Tokens
 from hub.api.requests import request_id
 from hub.errors import HubError

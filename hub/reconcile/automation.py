@@ -7,6 +7,11 @@ from typing import Any, Literal, cast
 
 from django.utils import timezone
 
+import hub.reconcile.consent as consent
+import hub.reconcile.judging as judging
+import hub.reconcile.operating as operating
+import hub.reconcile.planning as planning
+import hub.reconcile.sourcing as sourcing
 from clusters.core.diff.fields import owners_of
 from clusters.core.manifests import FIELD_MANAGER, ResourceKey, metadata_map
 from clusters.core.plan import Step, may_supersede
@@ -29,7 +34,6 @@ from hub.core.gates import (
 )
 from hub.core.plans import protected_kinds, prune_budget
 from hub.models import Application, SyncOperation
-from hub.reconcile import consent, judging, operating, planning, sourcing
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hub.reconcile.autoscalers as autoscalers
 from clusters.core.diff import (
     Baseline,
     IgnoreRules,
@@ -16,7 +17,6 @@ from clusters.core.plan.steps import Outcome
 from clusters.services import jq_places
 from hub.core import specs
 from hub.models import ResourceStatus
-from hub.reconcile import autoscalers
 from hub.reconcile.frame import Frame
 from hub.reconcile.work import Work
 

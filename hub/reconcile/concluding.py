@@ -21,14 +21,14 @@ from django.db.models import (
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
+import hub.reconcile.autoscalers as autoscalers
+import hub.reconcile.work as works
 from clusters.core.manifests import ResourceKey
 from hub.core import schedule
 from hub.core.events import Event as Happened
 from hub.core.events import happened
 from hub.models import Application, ResourceStatus, SyncOperation
 from hub.models.operation import UNFINISHED
-from hub.reconcile import autoscalers
-from hub.reconcile import work as works
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen

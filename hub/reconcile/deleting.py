@@ -8,6 +8,11 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+import hub.reconcile.fencing as fencing
+import hub.reconcile.looking as looking
+import hub.reconcile.planning as planning
+import hub.reconcile.sourcing as sourcing
+import hub.reconcile.work as works
 from clusters.core.plan import Progress, plan_digest
 from clusters.core.plan.deletion import (
     DeletionFacts,
@@ -20,8 +25,6 @@ from clusters.services import carry_out
 from hub.core.events import Event as Happened
 from hub.core.plans import prune_budget
 from hub.models import Application, SyncOperation
-from hub.reconcile import fencing, looking, planning, sourcing
-from hub.reconcile import work as works
 from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired

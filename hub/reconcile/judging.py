@@ -6,6 +6,9 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+import hub.reconcile.autoscalers as autoscalers
+import hub.reconcile.baselines as baselines
+import hub.reconcile.fencing as fencing
 from clusters.core.diff import (
     Change,
     Difference,
@@ -25,7 +28,6 @@ from clusters.core.manifests import Manifest, ResourceKey, managed_by, metadata_
 from clusters.core.plan import parse_sync_options
 from clusters.core.plan.options import SYNC_OPTIONS, resource_options
 from clusters.services import assess_health
-from hub.reconcile import autoscalers, baselines, fencing
 from hub.reconcile.frame import Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired

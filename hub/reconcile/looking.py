@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import hub.reconcile.autoscalers as autoscalers
 from clusters import errors
 from clusters.core.discovery import Discovery
 from clusters.core.manifests import Manifest, ResourceKey
 from clusters.core.plan.steps import Action, Outcome, Step
 from clusters.errors import ClusterError
 from clusters.services import carry_out, discovery, live_state
-from hub.reconcile import autoscalers
 from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work

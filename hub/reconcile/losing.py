@@ -7,12 +7,13 @@ from datetime import timedelta
 from django.db import transaction
 from django.utils import timezone
 
+import hub.reconcile.concluding as concluding
+import hub.reconcile.operating as operating
+import hub.reconcile.work as works
 from hub.core import schedule
 from hub.core.events import Event as Happened
 from hub.core.events import happened
 from hub.models import SyncOperation
-from hub.reconcile import concluding, operating
-from hub.reconcile import work as works
 from hub.reconcile.frame import Frame
 from hub.reconcile.work import Work
 from hub.services import events, leases

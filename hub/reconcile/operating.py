@@ -8,6 +8,15 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+import hub.reconcile.baselines as baselines
+import hub.reconcile.concluding as concluding
+import hub.reconcile.consent as consent
+import hub.reconcile.fencing as fencing
+import hub.reconcile.looking as looking
+import hub.reconcile.planning as planning
+import hub.reconcile.sourcing as sourcing
+import hub.reconcile.starting as starting
+import hub.reconcile.work as works
 from clusters.core.durations import parse_duration
 from clusters.core.plan import (
     Done,
@@ -32,8 +41,6 @@ from clusters.services import carry_out
 from hub.errors import SourceError
 from hub.models import Application, SyncOperation
 from hub.models.operation import UNFINISHED
-from hub.reconcile import baselines, concluding, consent, fencing, looking, planning, sourcing, starting
-from hub.reconcile import work as works
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture, health_of
 from hub.reconcile.looking import Seen

@@ -11,11 +11,11 @@ from datetime import datetime
 from django.conf import settings
 from django.db.models import F
 
-from hub import source
+import hub.reconcile.sourcing as sourcing
+import hub.source as source
 from hub.core.sources import Resolution
 from hub.errors import SourceError
 from hub.models import Application
-from hub.reconcile import sourcing
 from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.sourcing import Desired
 

@@ -6,13 +6,14 @@ import hashlib
 from collections.abc import Mapping
 from typing import cast
 
+import hub.reconcile.fencing as fencing
+import hub.reconcile.sourcing as sourcing
 from clusters.core.hooks import HookSuccess
 from clusters.core.manifests import ResourceKey, canonical_json
 from clusters.core.plan import PlanFacts, PlanRequest, SyncOptions, parse_sync_options
 from clusters.core.plan.model import OperationKind
 from hub.core.plans import protected_kinds, prune_budget
 from hub.models import Application, SyncOperation
-from hub.reconcile import fencing, sourcing
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen

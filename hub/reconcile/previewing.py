@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import hub.reconcile.judging as judging
+import hub.reconcile.looking as looking
+import hub.reconcile.planning as planning
+import hub.reconcile.sourcing as sourcing
 from clusters.core.plan import build_plan, describe
 from hub.errors import HubError
 from hub.models import Application, SyncOperation
-from hub.reconcile import judging, looking, planning, sourcing
 from hub.reconcile.frame import Frame
 from hub.reconcile.sourcing import Desired
 from hub.services import leases

@@ -13,6 +13,8 @@ from typing import Generic, TypeVar
 from django.conf import settings
 from django.utils import timezone
 
+import hub.render as render
+import hub.source as source
 from clusters.core.discovery import Discovery
 from clusters.core.hooks import Classified, classify, hook_set_digest
 from clusters.core.hooks.conditional import RUN_WHEN
@@ -29,7 +31,6 @@ from clusters.core.manifests import (
 )
 from clusters.core.plan import index_desired
 from guard.fields import fernet
-from hub import render, source
 from hub.core.manifest_sets import ManifestSet, join, pack, unpack
 from hub.core.sources import RefTable, Resolution, Source, parse_sources
 from hub.errors import SourceError

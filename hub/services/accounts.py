@@ -14,10 +14,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from knox.models import AuthToken
 
+import hub.services.audit as audit
 from hub.core import specs
 from hub.errors import HubError
 from hub.models import ApiToken, User
-from hub.services import audit
 from hub.services.actors import Actor
 from hub.services.documents import InvalidDocument
 

@@ -12,6 +12,8 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+import hub.services.audit as audit
+import hub.services.looks as looks
 from clusters.models import Cluster
 from hub.core import specs
 from hub.core.dependencies import Dependency, closes_cycle, dependencies_of
@@ -20,7 +22,6 @@ from hub.core.versions import parse_range
 from hub.errors import HubError
 from hub.models import Application, Project, Repository, SourceState
 from hub.models.operation import UNFINISHED
-from hub.services import audit, looks
 from hub.services.actors import Actor
 from hub.services.documents import InvalidDocument
 from hub.services.fences import judge_application

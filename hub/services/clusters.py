@@ -12,6 +12,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count
 from django.utils import timezone
 
+import hub.services.audit as audit
+import hub.services.certificates as certificates
+import hub.services.looks as looks
 from clusters.core import kubeconfig
 from clusters.core.kubeconfig.servers import check_server
 from clusters.errors import KubeconfigRefused
@@ -20,7 +23,6 @@ from guard.addresses import AddressRefused, check_url
 from hub.core import specs
 from hub.errors import HubError
 from hub.models import Application, Project
-from hub.services import audit, certificates, looks
 from hub.services.actors import Actor
 from hub.services.applications import LEVEL_KNOWN
 from hub.services.documents import InvalidDocument

@@ -11,9 +11,9 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
+import hub.services.heartbeats as heartbeats
 from guard.fields import DecryptionError
 from hub.models import Application, HubIdentity
-from hub.services import heartbeats
 
 BEATS = {"worker": 60.0, "tick": 15.0}
 LATE_S, DISK_FREE = 300.0, 0.05

@@ -13,8 +13,8 @@ from typing import Any
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+import hub.services.events as events
 from clusters.models import Cluster
-from hub.services import events
 
 
 def described(cluster: Cluster) -> dict[str, Any]:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from django.db.models import Exists, Max, OuterRef, Q
 from django.utils import timezone
 
+import hub.services.heartbeats as heartbeats
 from hub.models import Application, Event, ManifestSet, SourceState, SyncOperation
 from hub.models.operation import UNFINISHED
-from hub.services import heartbeats
 
 EVENTS = timedelta(days=90)
 SETS = timedelta(days=7)

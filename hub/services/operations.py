@@ -11,11 +11,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+import hub.services.audit as audit
+import hub.services.looks as looks
 from hub.core import specs
 from hub.errors import HubError
 from hub.models import Application, ManifestSet, SyncOperation
 from hub.models.operation import UNFINISHED
-from hub.services import audit, looks
 from hub.services.actors import Actor
 from hub.services.applications import LEVEL_KNOWN, LEVEL_USER
 from hub.services.documents import InvalidDocument

@@ -17,7 +17,8 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from hub import source
+import hub.services.looks as looks
+import hub.source as source
 from hub.core import schedule
 from hub.core.sources import RefTable, Resolution, parse_url
 from hub.core.sources.backoff import wait_after
@@ -26,7 +27,6 @@ from hub.core.sources.trees import Tree
 from hub.errors import SourceError
 from hub.models import Repository, SourceState
 from hub.render import affected
-from hub.services import looks
 
 LEASE = timedelta(seconds=90)
 Target = tuple[str, str]

@@ -14,13 +14,14 @@ from django.db import transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
+import hub.services.events as events
+import hub.services.looks as looks
 from clusters import services as clusters
 from clusters.models import Cluster
 from clusters.services.probing import Probe
 from clusters.services.records import record_probe
 from guard.redact import redact
 from hub.models import Application, Event
-from hub.services import events, looks
 from hub.services.applications import LEVEL_KNOWN
 from hub.services.clusters import applications_of
 

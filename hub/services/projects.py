@@ -10,10 +10,11 @@ from django.contrib.auth.models import Group
 from django.db import IntegrityError, transaction
 from django.db.models import F
 
+import hub.services.audit as audit
+import hub.services.fences as fences
 from hub.core import specs
 from hub.errors import HubError
 from hub.models import Project, ProjectMember, User
-from hub.services import audit, fences
 from hub.services.actors import Actor
 from hub.services.documents import InvalidDocument
 

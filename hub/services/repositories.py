@@ -9,11 +9,11 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils import timezone
 
+import hub.services.audit as audit
 from hub.core import specs
 from hub.core.sources import normalise_url, parse_url
 from hub.errors import HubError, SourceError
 from hub.models import Application, Project, Repository, SourceState
-from hub.services import audit
 from hub.services.actors import Actor
 from hub.services.documents import InvalidDocument
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.db import transaction
 
+import hub.services.events as events
 from hub.models import Application, Event
 from hub.models.operation import UNFINISHED
-from hub.services import events
 from hub.services.argoview import application_view, project_view
 from notifications import services as notifications
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
+import hub.source.objects as objects
 from hub.core.sources import (
     DEFAULT_LIMITS,
     RepositoryAccess,
@@ -30,7 +31,6 @@ from hub.core.sources import (
 )
 from hub.core.sources.limits import megabytes
 from hub.errors import SourceError
-from hub.source import objects
 from hub.source.failures import MirrorCorrupt, RefMoved, failure
 from hub.source.objects import ObjectMissing, Objects, TooLarge
 from hub.source.process import FETCH_S, FIRST_FETCH_S, closed_environment, command, limits, local_git, run

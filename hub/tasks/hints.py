@@ -10,9 +10,11 @@ from collections.abc import Iterable
 import structlog
 from celery import shared_task
 
-from hub import celery, reconcile
+import hub.celery as celery
+import hub.reconcile as reconcile
+import hub.tasks.nudges as nudges
+import hub.tasks.runtime as runtime
 from hub.services import events, heartbeats, history, looks, polling, probing, telling
-from hub.tasks import nudges, runtime
 from notifications import services as notifications
 
 log = structlog.get_logger(__name__)

@@ -12,7 +12,7 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 
-from hub.tasks import runtime
+import hub.tasks.runtime as runtime
 
 log = structlog.get_logger(__name__)
 _quiet_until = 0.0

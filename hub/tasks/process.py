@@ -13,8 +13,10 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections
 
+import hub.tasks.hints as hints
+import hub.tasks.runtime as runtime
+import hub.tasks.watching as watching
 from hub.services import heartbeats
-from hub.tasks import hints, runtime, watching
 
 log = structlog.get_logger(__name__)
 HOUSEKEEPING_S = 5.0

@@ -16,7 +16,7 @@ from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from typing import Any
 
-from notifications.channels import base
+import notifications.channels.base as base
 from notifications.channels.base import DeliveryError, Network, Owed, Receipt, Step
 from notifications.core.templates import Message
 

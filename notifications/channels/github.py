@@ -16,8 +16,8 @@ from urllib.parse import quote
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+import notifications.channels.base as base
 from guard.redact import remember
-from notifications.channels import base
 from notifications.channels.base import Answer, DeliveryError, Network, Owed, Receipt, Request, Step
 from notifications.core.namespaces import full_name
 from notifications.core.templates import Message

@@ -17,7 +17,8 @@ from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.signature import SignatureVerifier
 
-from notifications.channels import base, slackblocks
+import notifications.channels.base as base
+import notifications.channels.slackblocks as slackblocks
 from notifications.channels.base import Answer, DeliveryError, Network, Owed, Receipt, Request, Step
 from notifications.core.templates import Message
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from notifications.channels import base
+import notifications.channels.base as base
 from notifications.channels.base import DeliveryError, Network, Owed, Receipt, Request, Step
 from notifications.core.links import safe_link
 from notifications.core.templates import Message

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from notifications.channels import base
+import notifications.channels.base as base
 from notifications.channels.base import Network, Owed, Receipt, Request, Step
 from notifications.core import marks
 from notifications.core.templates import Message

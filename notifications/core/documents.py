@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from notifications.core import marks
+import notifications.core.marks as marks
 from notifications.core.gotemplates import Piece, Rendered
 from notifications.core.links import safe_link
 from notifications.core.yamls import load_yaml

@@ -8,10 +8,11 @@ from typing import Any
 
 from django.db import transaction
 
+import notifications.services.configured as configured
+import notifications.services.owing as owing
 from notifications.core import triggers
 from notifications.core.triggers import NativeTrigger, Tell, Told
 from notifications.models import Alarm, Delivery, EventCopy
-from notifications.services import configured, owing
 from notifications.services.configured import Configured
 from notifications.services.keys import stored_key
 from notifications.services.owing import Owed

@@ -8,11 +8,18 @@ from datetime import datetime
 import structlog
 from django.db import transaction
 
+import notifications.services.alarms as alarms
+import notifications.services.claims as claims
+import notifications.services.clock as clock
+import notifications.services.outcomes as outcomes
+import notifications.services.pace as pace
+import notifications.services.rendering as rendering
+import notifications.services.silences as silences
+import notifications.services.threads as threads
 from notifications.channels.base import DeliveryError, Kind, Network
 from notifications.core import schedule
 from notifications.models import Attempt, Delivery, Destination, EventCopy
 from notifications.models.config import State
-from notifications.services import alarms, claims, clock, outcomes, pace, rendering, silences, threads
 from notifications.services.rendering import Line
 
 log = structlog.get_logger(__name__)

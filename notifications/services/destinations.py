@@ -8,12 +8,15 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Q
 
+import notifications.services.clock as clock
+import notifications.services.configured as configured
+import notifications.services.owing as owing
+import notifications.services.rendering as rendering
 from guard.redact import redact
 from notifications.channels import channel_of
 from notifications.channels.base import DeliveryError
 from notifications.models import Delivery, Destination, EventCopy, Service
 from notifications.models.config import State
-from notifications.services import clock, configured, owing, rendering
 from notifications.services.owing import Owed
 
 PROBE_EVERY = timedelta(hours=1)

@@ -11,6 +11,10 @@ import structlog
 from django.db import transaction
 from django.db.models import F
 
+import notifications.services.alarms as alarms
+import notifications.services.clock as clock
+import notifications.services.configured as configured
+import notifications.services.owing as owing
 from guard.redact import redact
 from notifications.core import events
 from notifications.core.routing import EVENT_PREFIX, Route, Routing
@@ -27,7 +31,6 @@ from notifications.core.triggers.native import once_per_value
 from notifications.errors import NotificationError
 from notifications.models import Delivery, EventCopy, TriggerState
 from notifications.models import Trigger as TriggerRow
-from notifications.services import alarms, clock, configured, owing
 from notifications.services.configured import Configured, Rule
 from notifications.services.keys import digest, stored_key
 from notifications.services.owing import Owed

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import notifications.services.clock as clock
+import notifications.services.configured as configured
+import notifications.services.rendering as rendering
 from notifications.channels import channel_of
 from notifications.channels.base import DeliveryError, Owed
 from notifications.core import events, routing
@@ -13,7 +16,6 @@ from notifications.core.templates import ImportedTemplate, NativeTemplate, Occas
 from notifications.core.triggers import NativeTrigger, Trigger, evaluate_trigger, wants
 from notifications.errors import NotificationError
 from notifications.models import Delivery, EventCopy, Service
-from notifications.services import clock, configured, rendering
 from notifications.services.keys import stored_key
 from notifications.services.wishes import project_of, route
 

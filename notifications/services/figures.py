@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.db.models import Count, Min
 
+import notifications.services.clock as clock
 from notifications.models import Delivery, Destination, Service
 from notifications.models.config import State
-from notifications.services import clock
 
 Figure = tuple[str, dict[str, str], float]
 

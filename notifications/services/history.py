@@ -10,11 +10,15 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Q
 
+import notifications.services.claims as claims
+import notifications.services.clock as clock
+import notifications.services.delivering as delivering
+import notifications.services.destinations as destinations
+import notifications.services.rendering as rendering
 from notifications.errors import NotificationError
 from notifications.models import Delivery, Destination, EventCopy, Silence, Thread, TriggerState
 from notifications.models.config import State
 from notifications.models.delivery import opaque
-from notifications.services import claims, clock, delivering, destinations, rendering
 from notifications.services.keys import digest, stored_key
 
 KEEP = timedelta(days=30)

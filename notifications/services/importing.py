@@ -9,13 +9,15 @@ from typing import Any
 
 from django.db import transaction
 
+import notifications.services.clock as clock
+import notifications.services.configured as configured
+import notifications.services.dispatching as dispatching
 from notifications.core import imports
 from notifications.core.imports import Imported, ReportLine
 from notifications.core.triggers import Trigger
 from notifications.models import Configuration, Service, Subscription, TriggerState
 from notifications.models import Template as TemplateRow
 from notifications.models import Trigger as TriggerRow
-from notifications.services import clock, configured, dispatching
 
 
 def import_config(

@@ -8,11 +8,15 @@ from typing import Any
 
 from django.db import transaction
 
+import notifications.services.claims as claims
+import notifications.services.destinations as destinations
+import notifications.services.pace as pace
+import notifications.services.rendering as rendering
+import notifications.services.threads as threads
 from notifications.channels.base import DeliveryError, Receipt
 from notifications.core import schedule
 from notifications.core.schedule import Next
 from notifications.models import Attempt, Delivery, Destination
-from notifications.services import claims, destinations, pace, rendering, threads
 from notifications.services.rendering import Line
 
 _SLOWLY = timedelta(minutes=15)

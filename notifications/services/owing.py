@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import notifications.services.silences as silences
 from notifications.core import schedule
 from notifications.models import Delivery, Destination, EventCopy
 from notifications.models.config import State
-from notifications.services import silences
 from notifications.services.keys import digest, episode_of
 
 

@@ -10,6 +10,8 @@ from typing import Any
 from django.conf import settings as django_settings
 from django.db.models import F
 
+import notifications.services.clock as clock
+import notifications.services.configured as configured
 from guard.fields import DecryptionError
 from notifications.channels import channel_of
 from notifications.channels.base import DeliveryError, Network, Owed, Step
@@ -25,7 +27,6 @@ from notifications.core.templates import (
 )
 from notifications.models import Delivery, Destination, Service
 from notifications.models import Template as TemplateRow
-from notifications.services import clock, configured
 from notifications.services.keys import episode_of
 from notifications.services.wishes import project_of
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import yaml
 
+import notifications.services.configured as configured
 from notifications.channels import CHANNELS, channel_of
 from notifications.channels.base import DeliveryError
 from notifications.core.yamls import load_yaml
 from notifications.errors import ConfigError
 from notifications.models import Service
-from notifications.services import configured
 
 KEPT = "********"
 

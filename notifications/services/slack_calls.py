@@ -12,11 +12,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
+import notifications.services.clock as clock
+import notifications.services.configured as configured
+import notifications.services.rendering as rendering
 from notifications.channels import slack, slackblocks
 from notifications.channels.base import Network
 from notifications.errors import NotificationError
 from notifications.models import Service
-from notifications.services import clock, configured, rendering
 
 MAX_BODY = 1024 * 1024
 

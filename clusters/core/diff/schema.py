@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from clusters.core.diff import builtin
+import clusters.core.diff.builtin as builtin
 from clusters.core.diff.types import Type, listed, scalars_only
 from clusters.core.manifests import Manifest, group_of
 

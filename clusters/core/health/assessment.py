@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from clusters.core.health import pods
+import clusters.core.health.pods as pods
 from clusters.core.health.custom import crossplane, looks_like_crossplane
 from clusters.core.health.known import rule_of
 from clusters.core.health.reading import (

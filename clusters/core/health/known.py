@@ -6,7 +6,10 @@ with "*." for all groups below that domain. The more exact key wins.
 
 from __future__ import annotations
 
-from clusters.core.health import argoproj, gateways, platform, workloads
+import clusters.core.health.argoproj as argoproj
+import clusters.core.health.gateways as gateways
+import clusters.core.health.platform as platform
+import clusters.core.health.workloads as workloads
 from clusters.core.health.custom import (
     acked,
     certificate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.sandbox import deletes
+import clusters.sandbox.deletes as deletes
 from clusters.sandbox.answers import ApiError
 from clusters.sandbox.backend import Options
 from clusters.sandbox.deletes import CRD_CLEANUP

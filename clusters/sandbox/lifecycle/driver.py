@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import clusters.sandbox.lifecycle.basics as basics
+import clusters.sandbox.lifecycle.jobs as jobs
+import clusters.sandbox.lifecycle.pods as pods
+import clusters.sandbox.lifecycle.sets as sets
+import clusters.sandbox.lifecycle.simple as simple
+import clusters.sandbox.lifecycle.workloads as rollouts
 from clusters.sandbox.backend import Backend
 from clusters.sandbox.gc import Collector
-from clusters.sandbox.lifecycle import basics, jobs, pods, sets, simple
-from clusters.sandbox.lifecycle import workloads as rollouts
 from clusters.sandbox.lifecycle.tools import Reconcile, Tools
 from clusters.sandbox.store import Change, Place, Table
 

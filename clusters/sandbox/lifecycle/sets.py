@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clusters.sandbox.lifecycle import pods
+import clusters.sandbox.lifecycle.pods as pods
 from clusters.sandbox.lifecycle.basics import NODE
 from clusters.sandbox.lifecycle.tools import Reconcile, Tools
 from clusters.sandbox.lifecycle.workloads import template_hash

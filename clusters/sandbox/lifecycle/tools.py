@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from clusters.sandbox import deletes, writes
+import clusters.sandbox.deletes as deletes
+import clusters.sandbox.writes as writes
 from clusters.sandbox.answers import ApiError
 from clusters.sandbox.backend import Backend, Options
 from clusters.sandbox.registry import Served

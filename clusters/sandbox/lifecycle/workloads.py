@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from clusters.sandbox.lifecycle import pods
+import clusters.sandbox.lifecycle.pods as pods
 from clusters.sandbox.lifecycle.tools import Reconcile, Tools
 
 Manifest = dict[str, Any]

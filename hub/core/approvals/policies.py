@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+import hub.core.specs as specs
 from clusters.core.durations import parse_duration
-from hub.core import specs
 from hub.core.globs import InvalidGlob, compile_glob
 from notifications.core.expressions import compile_expression, evaluate
 from notifications.core.gotimes import Clock

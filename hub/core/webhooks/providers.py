@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from hub.core.webhooks import proof
+import hub.core.webhooks.proof as proof
 from hub.core.webhooks.proof import Headers, Proof
 
 Payload = Mapping[str, Any]

@@ -13,14 +13,18 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+import hub.services.approvals.people as people
+import hub.services.approvals.requests as requests
+import hub.services.approvals.telling as telling
+import hub.services.audit as audit
+import hub.services.looks as looks
+import hub.services.rights as rights
 from hub.core.approvals import Demand, Happening, Refusal, Tally, after, refused, still_open
 from hub.core.approvals.votes import ineligible
 from hub.errors import HubError
 from hub.models import ApprovalRequest, User, Vote
-from hub.services import audit, looks, rights
 from hub.services.actors import Actor
 from hub.services.applications import LEVEL_USER
-from hub.services.approvals import people, requests, telling
 from hub.services.approvals.policies import demand_of
 from hub.services.documents import InvalidDocument
 

@@ -9,12 +9,13 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+import hub.services.approvals.requests as requests
+import hub.services.approvals.telling as telling
+import hub.services.audit as audit
 from clusters.core.plan import ApprovalFact
 from hub.core.approvals import Demand, Happening, after
 from hub.models import Application, ApprovalRequest, SyncOperation
-from hub.services import audit
 from hub.services.actors import SYSTEM
-from hub.services.approvals import requests, telling
 from hub.services.approvals.policies import demand_of
 
 State = ApprovalRequest.State

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.contrib.auth.models import Group
 
+import hub.services.rights as rights
 from hub.core.approvals import Voter
 from hub.models import Project, User
-from hub.services import rights
 
 
 def voter(user: User, project: Project) -> Voter:

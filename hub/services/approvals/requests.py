@@ -12,13 +12,15 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+import hub.services.approvals.people as people
+import hub.services.approvals.telling as telling
+import hub.services.audit as audit
+import hub.services.looks as looks
 from hub.core.approvals import Demand, Happening, Question, Standing, Tally, after, still_open, tally
 from hub.core.windows import WindowTarget, decide_windows, read_windows
 from hub.models import Application, ApprovalRequest
-from hub.services import audit, looks
 from hub.services.actors import SYSTEM, Actor
 from hub.services.applications import LEVEL_KNOWN
-from hub.services.approvals import people, telling
 from hub.services.approvals.policies import demand_of
 
 State = ApprovalRequest.State

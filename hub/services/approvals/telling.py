@@ -7,10 +7,10 @@ from typing import Any
 from django.db.models import F
 from django.utils import timezone
 
+import hub.services.events as events
 from hub.core.approvals import Demand, Tally, card
 from hub.core.events import Event as Happened
 from hub.models import Application, ApprovalRequest, Event
-from hub.services import events
 
 
 def link_of(row: ApprovalRequest) -> str:

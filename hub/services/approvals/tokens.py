@@ -10,8 +10,8 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+import hub.services.approvals.requests as requests
 from hub.models import ApprovalRequest, CardToken
-from hub.services.approvals import requests
 
 ACTIONS = ("approve", "reject", "withdraw")
 _ASKING = {"approval-requested", "approval-voted", "approval-approved"}

@@ -11,13 +11,14 @@ from typing import Any, Literal, NamedTuple
 
 from django.utils import timezone
 
+import hub.services.audit as audit
+import hub.services.looks as looks
 from clusters.core.actions import ActionRefused, ResourceAction, available, build
 from clusters.core.manifests import ResourceKey
 from clusters.core.plan.steps import Action, Outcome, Step
 from clusters.services import carry_out
 from hub.errors import HubError
 from hub.models import Application
-from hub.services import audit, looks
 from hub.services.actors import Actor
 from hub.services.live.finding import Found
 

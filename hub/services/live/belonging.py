@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import hub.services.fences as fences
 from clusters import errors
 from clusters.core.connection import Connection
 from clusters.core.discovery import Discovery
 from clusters.core.manifests import Manifest, ResourceKey, owner_of
 from clusters.services import get_object
 from hub.models import Application
-from hub.services import fences
 from hub.services.events import hub_id
 
 DEEPEST, MOST_OWNERS = 8, 16

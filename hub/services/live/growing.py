@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
+import hub.services.health_rules as health_rules
 from clusters.core.connection import Connection
 from clusters.core.discovery import Discovery
 from clusters.core.health import Health
@@ -17,7 +18,6 @@ from clusters.errors import ClusterError
 from clusters.services import assess_health, carry_out, discovery, list_in
 from hub.errors import HubError
 from hub.models import Application, ResourceStatus
-from hub.services import health_rules
 from hub.services.live.belonging import Belonging
 
 FOLD_FROM = 500

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from notifications.core import regexes
-from notifications.core.expressions import nodes, operators
+import notifications.core.expressions.nodes as nodes
+import notifications.core.expressions.operators as operators
+import notifications.core.regexes as regexes
 from notifications.core.expressions.functions import FUNCTIONS, MAX_LIST
 from notifications.core.expressions.nodes import Node, Place
 from notifications.core.expressions.operators import MAX_TEXT

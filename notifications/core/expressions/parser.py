@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable
 
-from notifications.core import regexes
-from notifications.core.expressions import nodes
+import notifications.core.expressions.nodes as nodes
+import notifications.core.regexes as regexes
 from notifications.core.expressions.cursor import Cursor, error, shown
 from notifications.core.expressions.functions import FUNCTIONS
 from notifications.core.expressions.lexer import MISSING_WORDS, Token, tokenize

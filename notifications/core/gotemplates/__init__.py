@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from notifications.core import marks
+import notifications.core.marks as marks
 from notifications.core.gotemplates.functions import FUNCTIONS
 from notifications.core.gotemplates.lexer import MAX_SOURCE
 from notifications.core.gotemplates.parser import Template, parse

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from notifications.core import regexes
+import notifications.core.regexes as regexes
 from notifications.core.gotemplates.functions.printing import size
 
 # These look at a list or map only from outside.

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from notifications.core.gotemplates import nodes
+import notifications.core.gotemplates.nodes as nodes
 from notifications.core.gotemplates.lexer import Part, Token, split
 from notifications.core.gotemplates.nodes import Body, Place
 from notifications.errors import TemplateError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from notifications.core import marks
-from notifications.core.gotemplates import nodes
+import notifications.core.gotemplates.nodes as nodes
+import notifications.core.marks as marks
 from notifications.core.gotemplates.costs import SHALLOW, cost
 from notifications.core.gotemplates.functions import FUNCTIONS
 from notifications.core.gotemplates.functions.printing import text_of

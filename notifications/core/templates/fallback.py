@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from notifications.core import marks
+import notifications.core.marks as marks
 from notifications.core.links import safe_link
 from notifications.core.templates.message import (
     MAX_BODY,

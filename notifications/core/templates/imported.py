@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from notifications.core import documents, marks
+import notifications.core.documents as documents
+import notifications.core.marks as marks
 from notifications.core.gotemplates import Rendered, Secrets, Template, parse_template, render
 from notifications.core.gotimes import Clock
 from notifications.core.namespaces import namespaces

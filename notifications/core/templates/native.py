@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from notifications.core import marks
+import notifications.core.marks as marks
 from notifications.core.events import SEVERITIES
 from notifications.core.links import safe_link
 from notifications.core.templates.fallback import thread_of

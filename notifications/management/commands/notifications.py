@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from django.core.management.base import BaseCommand, CommandError
 
-from notifications import services
+import notifications.services as services
 from notifications.core import catalogue, marks
 from notifications.core.imports import Imported, ReportLine
 from notifications.core.imports import import_config as read_config

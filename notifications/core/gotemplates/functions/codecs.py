@@ -10,7 +10,8 @@ import re
 from typing import Any
 from urllib.parse import quote_plus, urlsplit
 
-from notifications.core import regexes, versions
+import notifications.core.regexes as regexes
+import notifications.core.versions as versions
 from notifications.core.gotemplates.functions.printing import size, text_of
 from notifications.core.gotemplates.functions.registry import MAX_ITEMS, Row, bounded
 from notifications.core.govalues import NOTHING, go_text
