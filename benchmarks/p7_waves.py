@@ -29,39 +29,41 @@ def main() -> None:
     arguments = parser.parse_args()
     with stage(arguments.cluster, arguments.database) as hub:
         namespace = raw_replay.create_namespace(raw_replay.target_of(hub.kubeconfig))
-        from hub.models import SyncOperation
+        from hub.models import Application
         from hub.services import operations
         from hub.tasks import nudges
 
         took = []
         with working() as process:
-            app = None
             for run in range(arguments.runs):
                 hub.commit({f"waves/{n}.yaml": WAVE.format(n=n, run=run) for n in range(10)})
-                if app is None:
-                    app = hub.register("waves", "waves", namespace, sync_policy={})
+                app = Application.objects.filter(name="waves").first()
+                app = app or hub.register("waves", "waves", namespace, sync_policy={})
                 hub.poll()
                 nudges.look([app.id])
-                until(lambda: _sees(app, run), 60, "the commit to be seen", every=0.01)
+                until(_sees, 60, "the commit to be seen", every=0.01)
                 until(process.runtime.idle, 10, "the hub to be quiet")
                 began = time.perf_counter()
-                operation, _ = operations.request(hub.actor, app, {})
+                operations.request(hub.actor, app, {})
                 nudges.look([app.id])
-                until(
-                    lambda: SyncOperation.objects.get(id=operation.id).phase == "Succeeded",
-                    60,
-                    "the sync",
-                    0.002,
-                )
+                until(_succeeded, 60, "the sync", 0.002)
                 took.append(time.perf_counter() - began)
     print(
         f"ten waves: median {statistics.median(took):.3f} s, max {max(took):.3f} s over {len(took)} runs (target <= 0.5)"
     )
 
 
-def _sees(app, run: int) -> bool:  # type: ignore[no-untyped-def]
-    app.refresh_from_db()
+def _sees() -> bool:
+    from hub.models import Application
+
+    app = Application.objects.get(name="waves")
     return app.sync_status == "OutOfSync" and app.manifest_digest != app.synced_digest
+
+
+def _succeeded() -> bool:
+    from hub.models import SyncOperation
+
+    return SyncOperation.objects.order_by("-number")[0].phase == "Succeeded"
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
         super().contribute_to_class(cls, name, private_only)
         setattr(cls, self.attname, _Descriptor(self))
 
-    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
+    def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:  # noqa: ARG002
         return _Stored(value or "")
 
     def to_python(self, value: Any) -> Any:
@@ -101,7 +101,7 @@ class EncryptedTextField(models.TextField):  # type: ignore[type-arg]
     def get_prep_value(self, value: Any) -> Any:
         return value._cipher if isinstance(value, EncryptedText) else super().get_prep_value(value)
 
-    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:  # noqa: ARG002
         return getattr(model_instance, self.attname)
 
     def value_to_string(self, obj: models.Model) -> str:

@@ -8,4 +8,4 @@ class RoomConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        import hub.checks as checks
+        pass

@@ -10,6 +10,7 @@ import hashlib
 import os
 import secrets
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +127,9 @@ if _default["ENGINE"].endswith("sqlite3"):
     }
     if TESTING:
         # A file and not memory: tests with threads meet the same locking as an embedded hub.
-        _default["TEST"] = {"NAME": str(Path(env.str("HUB_TEST_DIR", "/tmp")) / "gitops-hub-test.sqlite3")}
+        _default["TEST"] = {
+            "NAME": str(Path(env.str("HUB_TEST_DIR", tempfile.gettempdir())) / "gitops-hub-test.sqlite3")
+        }
         _default["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
     if not TESTING and _default["NAME"] != ":memory:":
         Path(_default["NAME"]).parent.mkdir(parents=True, exist_ok=True)

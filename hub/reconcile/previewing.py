@@ -12,7 +12,6 @@ from clusters.core.plan import build_plan, describe
 from hub.errors import HubError
 from hub.models import Application, SyncOperation
 from hub.reconcile.frame import Frame
-from hub.reconcile.sourcing import Desired
 from hub.services import leases
 
 
@@ -46,10 +45,10 @@ def preview(app: Application, values: dict[str, Any]) -> dict[str, Any]:
         planning.plan_request(frame, operation, desired),
         planning.plan_facts(frame, desired, seen, picture, operation),
     )
-    return {**describe(plan), "diff": _diff(frame, picture, desired)}
+    return {**describe(plan), "diff": _diff(frame, picture)}
 
 
-def _diff(frame: Frame, picture: judging.Picture, desired: Desired) -> list[dict[str, Any]]:
+def _diff(frame: Frame, picture: judging.Picture) -> list[dict[str, Any]]:
     return [
         {
             "group": key.group,

@@ -35,7 +35,7 @@ def test_e50_rollback_keeps_auto_sync(world: World) -> None:
     world.run(app)
     assert _colour(world) == "blue"
     assert app.operations.first().kind == "rollback"
-    assert [c["message"] for c in app.conditions if c["type"] == "Pinned"][0].endswith("red is bad")
+    assert next(c["message"] for c in app.conditions if c["type"] == "Pinned").endswith("red is bad")
     world.poll()
     world.run(app)
     world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": "pink"}}, "shop")

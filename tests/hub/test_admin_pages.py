@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from model_bakery import baker
 from django.contrib.auth.models import Group
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
+from model_bakery import baker
 
 from clusters.models import Cluster
 from hub.admin.site import site

@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--once", action="store_true", help="send one tick and end")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         ended = threading.Event()
         if not options["once"]:
             signal.signal(signal.SIGTERM, lambda *_: ended.set())

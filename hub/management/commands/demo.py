@@ -49,7 +49,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--once", action="store_true", help="end as soon as the application is synced")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         if not settings.HUB_DEMO:
             raise CommandError("set HUB_DEMO=true: the demo talks to addresses that a real hub refuses")
         self.folder = settings.DATA_DIR

@@ -19,7 +19,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--tick", action="store_true", help="also play the tick, for hubs without `beat`")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_args: Any, **options: Any) -> None:
         with Process(tick=options["tick"], threads=options["threads"]):
             self.stdout.write("worker is ready")
             self.stdout.flush()
