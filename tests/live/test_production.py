@@ -30,12 +30,12 @@ def stack(
     redis_service: Service,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Stack]:
-    with ControlPlane() as plane:
-        with Stack(postgres_service, redis_service, plane, tmp_path_factory.mktemp("hub")) as stack:
-            stack.start("beat", "beat")
-            stack.worker("one")
-            stack.worker("two")
-            yield stack
+    folder = tmp_path_factory.mktemp("hub")
+    with ControlPlane() as plane, Stack(postgres_service, redis_service, plane, folder) as stack:
+        stack.start("beat", "beat")
+        stack.worker("one")
+        stack.worker("two")
+        yield stack
 
 
 @pytest.fixture
