@@ -150,7 +150,9 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
         live=live is not None,
         complete=known or (key in seen.unknown and False),
         comparison_error=error or seen.unknown.get(key, ""),
-        permitted=key not in fencing.violations(frame, desired, seen.discovery),
+        # Of a kind that is not served nobody can say whether it is permitted: it is missing, and the sync says why.
+        permitted=key not in fencing.violations(frame, desired, seen.discovery)
+        or seen.discovery.find(key.group, key.kind) is None,
         run_once_finished=finished and row is not None and row.desired_hash == desired.hashes[key],
         shared_with=shared,
         changed=changed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 import os
@@ -124,6 +125,18 @@ def extras_left(world: RealWorld, objects: list[Object]) -> list[str]:
 def without_fields(live: Object | None) -> Object:
     assert live is not None
     return {**live, "metadata": {**live["metadata"], "managedFields": None}}
+
+
+def injected(world: RealWorld, objects: list[Object]) -> int:
+    """Webhooks get their caBundle as cert-manager gives it; how many."""
+    bundle = base64.b64encode(world.plane.ca_pem.encode()).decode()
+    count = 0
+    for manifest in objects:
+        for number, _ in enumerate(manifest.get("webhooks") or ()):
+            path = f"/webhooks/{number}/clientConfig/caBundle"
+            world.edit(manifest, [{"op": "add", "path": path, "value": bundle}], "json", "cainjector")
+            count += 1
+    return count
 
 
 @dataclass
@@ -249,6 +262,7 @@ def test_everything_is_synced_and_every_edit_is_seen(real_world: RealWorld, orig
     synced(app)
     left = extras_left(world, objects)
     assert (len(left) > 100) if origin == "kubectl create" else left == []
+    assert injected(world, objects) == 3
     written = last_writes(world, objects)
     operation = world.sync(app)
     world.run(app)
