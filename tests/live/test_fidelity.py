@@ -184,7 +184,7 @@ class Editing:
         """The first of the next edits that the server takes and keeps."""
         for _ in range(min(4, len(edits))):
             edit, before = edits.pop(), self.world.read(manifest)
-            if before is None:  # a finished Job that was removed to undo an edit stays away
+            if before is None:  # not there in this round, or not served: counted, never edited
                 self.report.refused[f"gone {manifest['kind']}"] += 1
                 return None
             plain = all(isinstance(step, str) for step in edit.place)
