@@ -136,6 +136,8 @@ if _default["ENGINE"].endswith("sqlite3"):
 else:
     _default.setdefault("OPTIONS", {})
     _default["CONN_MAX_AGE"] = 0
+    # After a restart of the database every pooled connection is broken: found out before it is handed out.
+    _default["CONN_HEALTH_CHECKS"] = True
     _default["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.int("HUB_DB_POOL", 12), "timeout": 30}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -30,6 +30,8 @@ def prune() -> dict[str, int]:
     pinned = (
         Exists(SourceState.objects.filter(manifest_digest=OuterRef("digest")))
         | Exists(Application.objects.filter(manifest_digest=OuterRef("digest")))
+        | Exists(Application.objects.filter(synced_digest=OuterRef("digest")))
+        | Exists(Application.objects.filter(pin__digest=OuterRef("digest")))
         | Exists(SyncOperation.objects.filter(manifest_digest=OuterRef("digest")))
     )
     unused = ManifestSet.objects.filter(Q(used_at__isnull=True) | Q(used_at__lt=now - SETS))
