@@ -106,6 +106,7 @@ class Delivery(models.Model):
     sent_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
+        verbose_name_plural = "deliveries"
         ordering = ["-id"]
         constraints = [models.UniqueConstraint(fields=["dedupe", "destination"], name="delivery_once")]
         indexes = [

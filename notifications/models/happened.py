@@ -22,6 +22,7 @@ class EventCopy(models.Model):
     received_at = models.DateTimeField(db_index=True)
 
     class Meta:
+        verbose_name_plural = "event copies"
         ordering = ["-id"]
 
     def __str__(self) -> str:
