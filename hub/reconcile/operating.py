@@ -234,6 +234,7 @@ def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
         end(frame, work, Phase.ERROR if verdict.phase == "Error" else Phase.FAILED, verdict.message)
         operation.wait = {"code": verdict.code, "details": list(verdict.details)[:50]}
         return
+    _remember_hooks(frame, work)
     operation.attempt, operation.retry_at, work.wait_until = retry.attempt, retry.at, retry.at
     operation.message = f"{verdict.message}; {retry.message}"[:1000]
     operation.wait = {"code": "retry_pause", "reason": operation.message, "until": retry.at.isoformat()}
@@ -265,13 +266,7 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
     work.ended = True
     if work.plan is None or work.progress is None:
         return
-    successes = hook_successes(work.plan, work.progress)
-    if successes:
-        hooks = dict(frame.memory.get("hooks") or {})
-        hooks.update(
-            {name: [s.fingerprint, s.operation, s.revision, list(s.images)] for name, s in successes.items()}
-        )
-        frame.memory["hooks"] = hooks
+    _remember_hooks(frame, work)
     _offer_prune_plan(work)
     full = (
         not operation.request.get("resources") and not operation.request.get("keys") and not work.plan.dry_run
@@ -288,6 +283,19 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
             "message": message[:500],
             "at": operation.finished_at.isoformat(),
         }
+
+
+def _remember_hooks(frame: Frame, work: Work) -> None:
+    """Hooks that succeeded, also in an attempt that failed later: a retry does not run them again (12 rule 6)."""
+    assert work.plan is not None
+    assert work.progress is not None
+    successes = hook_successes(work.plan, work.progress)
+    if successes:
+        hooks = dict(frame.memory.get("hooks") or {})
+        hooks.update(
+            {name: [s.fingerprint, s.operation, s.revision, list(s.images)] for name, s in successes.items()}
+        )
+        frame.memory["hooks"] = hooks
 
 
 def _offer_prune_plan(work: Work) -> None:

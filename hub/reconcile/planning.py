@@ -13,7 +13,7 @@ from clusters.core.manifests import ResourceKey, canonical_json
 from clusters.core.plan import PlanFacts, PlanRequest, SyncOptions, parse_sync_options
 from clusters.core.plan.model import OperationKind
 from hub.core.plans import protected_kinds, prune_budget
-from hub.models import Application, SyncOperation
+from hub.models import Application, ResourceStatus, SyncOperation
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen
@@ -95,9 +95,18 @@ def plan_facts(
         confirmed_prunes=_confirmed_prunes(operation),
         adopted=frozenset(key for key, row in frame.rows.items() if row.adopted),
         files=sourcing.files_of(frame, desired),
+        completed={
+            key: f"completed {_clock(frame.rows[key])}, removed by its TTL"
+            for key, verdict in picture.verdicts.items()
+            if verdict.reason == "completed"
+        },
         protected_kinds=protected_kinds(rules),
         budget=prune_budget(rules),
     )
+
+
+def _clock(row: ResourceStatus) -> str:
+    return f"{row.completed_at:%H:%M}" if row.completed_at else "earlier"
 
 
 def hook_choices(operation: SyncOperation) -> dict[str, str]:
