@@ -61,7 +61,9 @@ class Watching:
             set_listener(self._event)
             self._listening = True
         self._lease_shards()
-        clusters = {cluster.id: cluster for cluster in Cluster.objects.filter(shard__in=self._shards, paused=False)}
+        clusters = {
+            cluster.id: cluster for cluster in Cluster.objects.filter(shard__in=self._shards, paused=False)
+        }
         kinds: dict[uuid.UUID, set[Kind]] = defaultdict(set)
         by_kind: dict[tuple[str, Kind], set[uuid.UUID]] = defaultdict(set)
         rows = ResourceStatus.objects.filter(application__cluster__in=clusters).order_by()

@@ -54,7 +54,7 @@ def test_e57_delete_order(world: World) -> None:
     applications.request_deletion(DANA, app, "cascade")
     order: list[str] = []
     world.run(
-        app, until=lambda _: _gone(world, order) and False or not Application.objects.exists(), passes=400
+        app, until=lambda _: (_gone(world, order) and False) or not Application.objects.exists(), passes=400
     )
     assert not Application.objects.exists()
     assert order == ["wave-2", "wave-1", "wave-0"]

@@ -13,7 +13,9 @@ pytestmark = pytest.mark.live
 
 
 @pytest.mark.timeout(240)
-def test_the_demo_deploys_to_the_cluster_of_kubeconfig(own_control_plane: ControlPlane, tmp_path: Path) -> None:
+def test_the_demo_deploys_to_the_cluster_of_kubeconfig(
+    own_control_plane: ControlPlane, tmp_path: Path
+) -> None:
     run = _demo(tmp_path, KUBECONFIG=str(own_control_plane.kubeconfig))
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-2000:]
     assert "shop: Synced, Healthy" in run.stdout

@@ -168,7 +168,9 @@ def compile_rules(rules: Iterable[IgnoreRule], jq: Jq | None = None) -> ObjectRu
                 paths.append(_compiled(rule, text, is_pointer=text in rule.json_pointers))
             except Unsupported as error:
                 if jq is not None and text in rule.jq_paths:
-                    paths.append(_Path(rule.reason or f"{rule.origin}: {text}", rule.origin, text=text, jq=jq))
+                    paths.append(
+                        _Path(rule.reason or f"{rule.origin}: {text}", rule.origin, text=text, jq=jq)
+                    )
                     continue
                 problems.append(RuleProblem(text, rule.origin, f"is outside the path language ({error})"))
         managers += [
