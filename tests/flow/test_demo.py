@@ -16,7 +16,12 @@ def _demo(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "manage.py", "demo", "--once", "--port", "18200"],
         cwd=ROOT,
-        env={"PATH": os.environ["PATH"], "HOME": str(folder), "HUB_DATA_DIR": str(folder / "demo"), **environment},
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(folder),
+            "HUB_DATA_DIR": str(folder / "demo"),
+            **environment,
+        },
         capture_output=True,
         text=True,
         timeout=110,

@@ -15,7 +15,9 @@ TRIGGER = """- when: app.status.operationState.phase in ['Succeeded'] and app.st
   oncePer: app.status.operationState.syncResult.revision
   send: [app-done]
 """
-TEMPLATE = "message: Application {{.app.metadata.name}} runs {{.app.status.operationState.syncResult.revision}}\n"
+TEMPLATE = (
+    "message: Application {{.app.metadata.name}} runs {{.app.status.operationState.syncResult.revision}}\n"
+)
 
 
 def test_an_imported_trigger_speaks_once_per_revision(world: World) -> None:

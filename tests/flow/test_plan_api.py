@@ -24,7 +24,9 @@ def test_a_plan_is_shown_and_a_rollback_asked_for_by_rest(world: World) -> None:
     plan = client.post(f"/api/v1/applications/{app.name}/plan", {}, content_type="application/json").json()
     assert plan["prune"] == []
     answer = client.post(
-        f"/api/v1/applications/{app.name}/rollback", {"operation": 1, "reason": "bad"}, content_type="application/json"
+        f"/api/v1/applications/{app.name}/rollback",
+        {"operation": 1, "reason": "bad"},
+        content_type="application/json",
     )
     assert (answer.status_code, answer.json()["kind"]) == (202, "rollback")
     world.run(app)
@@ -32,7 +34,9 @@ def test_a_plan_is_shown_and_a_rollback_asked_for_by_rest(world: World) -> None:
     assert client.delete(f"/api/v1/applications/{app.name}/pin").status_code == 204
     world.run(app)
     assert world.kube.get("v1", "ConfigMap", "settings", "shop")["data"] == {"colour": "red"}
-    refused = client.post(f"/api/v1/applications/{app.name}/rollback", {"operation": 77}, content_type="application/json")
+    refused = client.post(
+        f"/api/v1/applications/{app.name}/rollback", {"operation": 77}, content_type="application/json"
+    )
     assert (refused.status_code, refused.json()["code"]) == (404, "no_such_state")
 
 
