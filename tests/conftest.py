@@ -8,6 +8,11 @@ from collections.abc import Iterator
 import pytest
 from django.apps import apps
 from django.db import connection
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says something about the machine, not about us.
+settings.register_profile("hub", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("hub")
 
 
 @pytest.fixture(scope="session", autouse=False)

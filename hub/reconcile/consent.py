@@ -1,10 +1,10 @@
-"""What people and calendars say about an operation: windows, approvals, confirmations (sync-semantics.md 3.2, 11)."""
+"""What people and calendars say about an operation: windows and confirmations (sync-semantics.md 3.2, 11)."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from clusters.core.plan import ApprovalFact, Step, Wait, WindowBlock, prune_digest
+from clusters.core.plan import Wait, WindowBlock, prune_digest
 from hub.core.windows import WindowDecision, WindowTarget, decide_windows, read_windows
 from hub.models import SyncOperation
 from hub.reconcile.frame import Frame
@@ -36,19 +36,6 @@ def automated(operation: SyncOperation) -> bool:
 def _begun(operation: SyncOperation) -> datetime | None:
     """When the operation was permitted to start: only one that took a Step has overrun to speak of."""
     return operation.started_at if operation.progress else None
-
-
-def approval(frame: Frame, work: Work) -> ApprovalFact | None:
-    """The state of the Approval that this plan needs, None when it needs none."""
-    return None
-
-
-def claim(frame: Frame, work: Work, step: Step) -> None:
-    """The first Step after an Approval uses it up."""
-
-
-def request(frame: Frame, work: Work, wait: Wait) -> None:
-    """Ask for the Approval that the operation waits for."""
 
 
 def question(work: Work, wait: Wait) -> str:

@@ -115,7 +115,6 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
             return
         if stepped and fencing.read_again(frame):
             continue
-        consent.claim(frame, work, verdict)
         _store(frame, work)
         with frame.stage("apply"):
             outcomes = carry_out(frame.connection, verdict)
@@ -160,7 +159,6 @@ def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
         health=lambda obj, is_hook: health_of(frame, obj, is_hook),
         discovery=seen.discovery,
         window=consent.window(frame, operation, now),
-        approval=consent.approval(frame, work),
         problem=_problem(frame, seen, now),
         violations=fencing.violations(frame, desired, seen.discovery),
         confirmed=frozenset(),
@@ -204,7 +202,6 @@ def _store(frame: Frame, work: Work) -> None:
 def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
     operation = work.operation
     if isinstance(verdict, Wait):
-        consent.request(frame, work, verdict)
         work.wait_until = verdict.until
         operation.wait = {
             "code": verdict.code,

@@ -18,7 +18,7 @@ from hub.api import stream
 from hub.models import Application, Event, ProjectMember, User
 from tests.hub import factories
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def synchronous(test: Callable[..., Any]) -> Callable[..., None]:

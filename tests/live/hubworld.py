@@ -94,14 +94,14 @@ class HubWorld(World):
         self.repository = repositories.create(DANA, {"url": f"file://{self.repository_path}"})
         self.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": self.namespace}})
 
-    def deployed(self, files: dict[str, str | None], **more: Any) -> Application:
+    def deployed(self, files: dict[str, str | None], passes: int = 40, **more: Any) -> Application:
         """An Application synced from these files below `deploy/`; named after the world, as tests share a server."""
         self.commit({f"deploy/{file}": text for file, text in files.items()})
         where = {"cluster": "dev", "namespace": self.namespace}
         app = self.application(f"web-{self.namespace}", destination=where, **more)
         self.run(app)
         self.sync(app)
-        return self.run(app)
+        return self.run(app, passes=passes)
 
     def change(self, app: Application, files: dict[str, str | None]) -> Application:
         """A commit, seen."""

@@ -125,7 +125,10 @@ def test_a_crd_removed_during_a_sync_fails_its_objects_only(
         return outcomes
 
     monkeypatch.setattr(operating, "carry_out", carried)
-    app = world.deployed({"all.yaml": text + config("gate", 1) + widget + config("after", 2)})
+    app = world.deployed(
+        {"all.yaml": text + config("gate", 1) + widget + config("after", 2)},
+        passes=400,  # a kind whose CRD was just written is asked for again for 5 s (3.3 f)
+    )
     assert last(app).phase == "Failed"
     assert names(world) == ["after", "gate"]
     assert len(conditions(app)) == 1

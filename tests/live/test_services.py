@@ -16,13 +16,14 @@ from tests.live.worldview import running_in, until
 pytestmark = pytest.mark.production
 
 
-def test_postgres_has_an_empty_database_and_asks_for_the_password(postgres_service: services.Service) -> None:
-    with psycopg.connect(postgres_service.url) as connection:
-        assert connection.execute("SELECT current_database()").fetchone() == ("hub",)
-        assert connection.execute("SELECT count(*) FROM pg_stat_user_tables").fetchone() == (0,)
-    address = postgres_service.url.rpartition("@")[2]
-    with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
-        psycopg.connect(f"postgres://hub:wrong@{address}")
+def test_postgres_has_an_empty_database_and_asks_for_the_password(live_machine: None) -> None:
+    with services.postgres() as server:
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT current_database()").fetchone() == ("hub",)
+            assert connection.execute("SELECT count(*) FROM pg_stat_user_tables").fetchone() == (0,)
+        address = server.url.rpartition("@")[2]
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(f"postgres://hub:wrong@{address}")
 
 
 def test_postgres_keeps_what_was_committed_over_a_crash(live_machine: None) -> None:
