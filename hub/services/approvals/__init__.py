@@ -28,6 +28,7 @@ from hub.services.approvals.policies import (
     demand_of,
     policy_document,
     update_policy,
+    visible,
 )
 from hub.services.approvals.requests import (
     Ask,
@@ -64,6 +65,7 @@ __all__ = [
     "standing",
     "tally_of",
     "update_policy",
+    "visible",
     "void",
     "voter",
     "with_buttons",
