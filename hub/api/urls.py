@@ -5,22 +5,23 @@ from __future__ import annotations
 from django.http import HttpRequest, JsonResponse
 from django.urls import path, re_path
 
-import hub.api.about as about
-import hub.api.accounts as accounts
-import hub.api.applications as applications
-import hub.api.approvals as approvals
-import hub.api.clusters as clusters
-import hub.api.errors as errors
-import hub.api.insides as insides
-import hub.api.live as live
-import hub.api.logs as logs
-import hub.api.operations as operations
-import hub.api.plans as plans
-import hub.api.projects as projects
-import hub.api.records as records
-import hub.api.repositories as repositories
-import hub.api.session as session
-import hub.api.stream as stream
+from hub.api import (
+    about,
+    accounts,
+    applications,
+    clusters,
+    errors,
+    insides,
+    live,
+    logs,
+    operations,
+    plans,
+    projects,
+    records,
+    repositories,
+    session,
+    stream,
+)
 
 
 def nowhere(request: HttpRequest) -> JsonResponse:
@@ -68,15 +69,6 @@ urlpatterns = [
     path(f"{ONE}/logs", logs.logs),
     path("operations", operations.Operations.as_view()),
     path("operations/<uuid:key>", operations.OneOperation.as_view()),
-    path("approvals", approvals.Approvals.as_view()),
-    path("approvals/<int:number>", approvals.OneApproval.as_view()),
-    path("approvals/<int:number>/votes", approvals.Votes.as_view()),
-    path("approvals/<int:number>/votes/mine", approvals.MyVote.as_view()),
-    path("approvals/<int:number>/cancel", approvals.Cancel.as_view()),
-    path("approvals/<int:number>/break-glass", approvals.BreakGlass.as_view()),
-    path("approvals/<int:number>/review", approvals.Review.as_view()),
-    path("approval-policies", approvals.Policies.as_view()),
-    path("approval-policies/<str:name>", approvals.OnePolicy.as_view()),
     path("events", records.Events.as_view()),
     path("audit", records.Audit.as_view()),
     path("stream", stream.stream),

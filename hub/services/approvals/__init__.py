@@ -28,7 +28,6 @@ from hub.services.approvals.policies import (
     demand_of,
     policy_document,
     update_policy,
-    visible,
 )
 from hub.services.approvals.requests import (
     Ask,
@@ -65,7 +64,6 @@ __all__ = [
     "standing",
     "tally_of",
     "update_policy",
-    "visible",
     "void",
     "voter",
     "with_buttons",

@@ -6,13 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F
 
-import hub.services.audit as audit
-import hub.services.rights as rights
 from hub.core.approvals import Demand, Policy, Subject, combine, matches, read_policy
 from hub.errors import HubError
-from hub.models import Application, ApprovalPolicy, ApprovalRequest, User
+from hub.models import Application, ApprovalPolicy, ApprovalRequest
+from hub.services import audit
 from hub.services.actors import Actor
 from hub.services.documents import InvalidDocument
 
@@ -115,11 +114,3 @@ def demand_for(app: Application, kind: str, plan: Mapping[str, Any]) -> Demand |
 def demand_of(row: ApprovalRequest) -> Demand | None:
     """What is asked of a request now."""
     return demand_for(row.application, row.kind, row.plan) if row.application is not None else None
-
-
-def visible(user: User) -> QuerySet[ApprovalRequest]:
-    """Requests of the Projects that this person may see, those of applications that are gone included."""
-    rows = ApprovalRequest.objects.select_related("application__project", "application__cluster")
-    if user.is_superuser:
-        return rows
-    return rows.filter(project__in=list(rights.visible_projects(user).values_list("name", flat=True)))
