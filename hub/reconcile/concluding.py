@@ -34,7 +34,7 @@ from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
-from hub.services import events, leases
+from hub.services import approvals, events, leases
 
 _LEVEL, _MOMENT, _PHASE, _NUMBER = (
     PositiveSmallIntegerField(),
@@ -105,7 +105,10 @@ def conclude(
             works.save_operation(frame, work)
             frame.last_number = work.operation.number
         save_rows(frame)
-        frame.result.events = events.store(app, told, context_of(frame, work))
+        context = context_of(frame, work)
+        if told and work is not None:
+            context["approval"] = approvals.thread_of(work.operation)
+        frame.result.events = events.store(app, told, context)
         save_application(frame, again)
     leases.keeper.drop(frame.lease)
     frame.result.phase, frame.result.app = app.operation_phase, app
@@ -197,7 +200,7 @@ def operation_view(operation: SyncOperation, work: Work | None = None) -> dict[s
         "initiator": operation.initiator,
         "changed": bool(work and (work.writes or work.operation.wait.get("wrote")))
         or operation.phase == "Succeeded",
-        "ended_by_approval": operation.wait.get("code") == "approval",
+        "ended_by_approval": str(operation.wait.get("code", "")).startswith("approval_"),
         **before,
     }
 

@@ -9,12 +9,15 @@ from hub.core.windows import WindowDecision, WindowTarget, decide_windows, read_
 from hub.models import SyncOperation
 from hub.reconcile.frame import Frame
 from hub.reconcile.work import Work
+from hub.services import approvals
 
 
-def window(frame: Frame, operation: SyncOperation, now: datetime) -> WindowBlock | None:
+def window(frame: Frame, work: Work, now: datetime) -> WindowBlock | None:
     """The SyncWindow that blocks this operation now; one that began before is judged by its overrun (11)."""
-    decision = decide(frame, now, manual=not automated(operation), started_at=_begun(operation))
-    return None if decision.allowed else WindowBlock(decision.window, decision.until)
+    decision = decide(frame, now, manual=not automated(work.operation), started_at=_begun(work))
+    if decision.allowed or approvals.overrides_windows(work.operation):
+        return None
+    return WindowBlock(decision.window, decision.until)
 
 
 def decide(
@@ -33,8 +36,15 @@ def automated(operation: SyncOperation) -> bool:
     return bool(operation.initiator.get("kind") == "automation")
 
 
-def _begun(operation: SyncOperation) -> datetime | None:
-    """When the operation was permitted to start: only one that took a Step has overrun to speak of."""
+def _begun(work: Work) -> datetime | None:
+    """When the operation was permitted to start: only one that took a Step has overrun to speak of.
+
+    One that still waits for an Approval has not: a freeze outlasts the approval.
+    """
+    operation = work.operation
+    waited = operation.wait.get("code") == "approval" and work.progress is not None
+    if waited and work.progress is not None and not work.progress.writing:
+        return None
     return operation.started_at if operation.progress else None
 
 

@@ -29,7 +29,7 @@ from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
-from hub.services import events, leases, operations
+from hub.services import approvals, events, leases, operations
 
 MOST_ROUNDS = 5
 Kind = SyncOperation.Kind
@@ -142,6 +142,7 @@ def archive(frame: Frame) -> None:
     app = frame.app
     told = Happened("deleted", f"{app.id}/deleted", "info", f"{app.name} was deleted ({app.on_delete})")
     with transaction.atomic():
+        approvals.close_for_deleted(app)
         frame.result.events = events.store(app, [told], {})
         gone, _ = Application.objects.filter(id=app.id, fence=frame.lease.fence).delete()
         if not gone:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+import hub.reconcile.approving as approving
 import hub.reconcile.baselines as baselines
 import hub.reconcile.concluding as concluding
 import hub.reconcile.consent as consent
@@ -101,6 +102,8 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
         return
     if work.plan is None or (work.operation.retry_at is not None and not work.operation.terminate_requested):
         _begin(frame, work, seen, picture)
+    else:
+        approving.refresh(frame, work, desired, seen, picture)
     assert work.plan is not None
     looking.look_for(frame, seen, work.wanted())
     looking.read_whole(frame, seen, baselines.partly_written(frame, work))
@@ -116,6 +119,10 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
         if stepped and fencing.read_again(frame):
             continue
         _store(frame, work)
+        unclaimed = approving.claim(frame, work, verdict)
+        if unclaimed is not None:
+            _rest(frame, work, unclaimed, now)
+            return
         with frame.stage("apply"):
             outcomes = carry_out(frame.connection, verdict)
         work.progress = record(work.plan, work.progress, verdict, outcomes, timezone.now())
@@ -158,11 +165,12 @@ def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
         live=seen.live,
         health=lambda obj, is_hook: health_of(frame, obj, is_hook),
         discovery=seen.discovery,
-        window=consent.window(frame, operation, now),
+        window=consent.window(frame, work, now),
+        approval=approving.fact(frame, work),
         problem=_problem(frame, seen, now),
         violations=fencing.violations(frame, desired, seen.discovery),
         confirmed=frozenset(),
-        confirmed_all=consent.prunes_confirmed(work),
+        confirmed_all=consent.prunes_confirmed(work) or approving.confirms(work),
         terminate=operation.terminate_requested,
         prepare=lambda manifest, live: baselines.body(frame, work, manifest, live),
     )
@@ -202,6 +210,7 @@ def _store(frame: Frame, work: Work) -> None:
 def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
     operation = work.operation
     if isinstance(verdict, Wait):
+        approving.request(frame, work, verdict)
         work.wait_until = verdict.until
         operation.wait = {
             "code": verdict.code,
@@ -230,6 +239,8 @@ def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
     if retry is None or operation.terminate_requested:
         end(frame, work, Phase.ERROR if verdict.phase == "Error" else Phase.FAILED, verdict.message)
         operation.wait = {"code": verdict.code, "details": list(verdict.details)[:50]}
+        if verdict.code.startswith("approval_") and "attempted" in frame.memory:
+            frame.memory["attempted"]["by_approval"] = True
         return
     _remember_hooks(frame, work)
     operation.attempt, operation.retry_at, work.wait_until = retry.attempt, retry.at, retry.at

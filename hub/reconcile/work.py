@@ -17,7 +17,7 @@ from hub.models import Application, SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import Frame
 from hub.reconcile.sourcing import Desired
-from hub.services import leases, operations
+from hub.services import approvals, leases, operations
 
 OPERATION_FIELDS = (
     "phase",
@@ -50,6 +50,8 @@ class Work:
     # How a deletion makes its plan; every other operation is planned from desired and live state.
     replan: Callable[[Any], None] | None = None
     changed: set[ResourceKey] = field(default_factory=set)
+    # The Approval of this plan is there (see `approving`).
+    approved: bool = False
     # Keys with a Baseline that is not stored yet.
     kept: set[ResourceKey] = field(default_factory=set)
 
@@ -134,3 +136,5 @@ def save_operation(frame: Frame, work: Work) -> None:
     )
     if not mine.update(**{name: getattr(operation, name) for name in OPERATION_FIELDS}):
         raise leases.LeaseLost(str(frame.app.id))
+    if work.ended:
+        approvals.ended(operation)

@@ -89,6 +89,7 @@ def mapping(
         "episode": _episode(event),
         "images": list(context.get("images") or ()),
         "resolves": event.ends,
+        **({"approval": context["approval"]} if context.get("approval") else {}),
         "links": {"app": link(f"/admin/hub/application/{app.id}/change/")},
     }
 

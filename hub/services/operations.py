@@ -11,6 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
+import hub.services.approvals as approvals
 import hub.services.audit as audit
 import hub.services.looks as looks
 from hub.core import specs
@@ -141,6 +142,8 @@ def _supersede(unfinished: list[SyncOperation], by: SyncOperation) -> None:
             message=f"superseded by operation {by.number}",
             wait={},
         )
+        older.phase = SyncOperation.Phase.SUPERSEDED
+        approvals.ended(older)
 
 
 @transaction.atomic
@@ -268,6 +271,8 @@ def close_superseded(operation: SyncOperation) -> None:
     SyncOperation.objects.filter(id=operation.id, phase__in=UNFINISHED).update(
         phase=SyncOperation.Phase.SUPERSEDED, finished_at=timezone.now(), message=operation.message, wait={}
     )
+    operation.phase = SyncOperation.Phase.SUPERSEDED
+    approvals.ended(operation)
 
 
 def unfinished(application_id: uuid.UUID) -> list[SyncOperation]:

@@ -14,7 +14,7 @@ import hub.celery as celery
 import hub.reconcile as reconcile
 import hub.tasks.nudges as nudges
 import hub.tasks.runtime as runtime
-from hub.services import events, heartbeats, history, looks, polling, probing, telling
+from hub.services import approvals, events, heartbeats, history, looks, polling, probing, telling
 from notifications import services as notifications
 
 log = structlog.get_logger(__name__)
@@ -113,6 +113,7 @@ def tick() -> None:
     due = looks.due(DUE_AT_ONCE)
     busy = looks.settle_quiet(due)
     nudges.look(busy)
+    nudges.look(approvals.expire_due())
     for repository in polling.due():
         poll_soon(repository)
     for cluster in probing.due():

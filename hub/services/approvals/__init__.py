@@ -19,15 +19,26 @@ from hub.services.approvals.deciding import (
     review,
     withdraw,
 )
-from hub.services.approvals.executing import claim, close_for_deleted, ended, fact, overrides_windows, void
+from hub.services.approvals.executing import (
+    claim,
+    close_for_deleted,
+    ended,
+    fact,
+    overrides_windows,
+    thread_of,
+    used_by,
+    void,
+)
 from hub.services.approvals.people import voter
 from hub.services.approvals.policies import (
+    any_policy,
     create_policy,
     delete_policy,
     demand_for,
     demand_of,
     policy_document,
     update_policy,
+    visible,
 )
 from hub.services.approvals.requests import (
     Ask,
@@ -42,6 +53,7 @@ from hub.services.approvals.tokens import find_token, with_buttons
 __all__ = [
     "ApprovalRefused",
     "Ask",
+    "any_policy",
     "break_glass",
     "cancel",
     "claim",
@@ -63,7 +75,10 @@ __all__ = [
     "review",
     "standing",
     "tally_of",
+    "thread_of",
     "update_policy",
+    "used_by",
+    "visible",
     "void",
     "voter",
     "with_buttons",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from django.db import transaction
 from django.db.models import Q
@@ -82,11 +82,11 @@ def _open(number: int, digest: str) -> ApprovalFact:
         return ApprovalFact("approved", digest, row.outcome)
     votes = requests.tally_of(row, demand)
     change = after(row.state, Happening("recheck", reached=votes.reached))
+    lost = "; ".join(f"the vote of {name} fell ({why})" for name, why in votes.fallen)
     if change is not None and change.new_round:
-        lost = "; ".join(f"the vote of {name} fell ({why})" for name, why in votes.fallen)
         _back_to_pending(row, demand, lost or "the policies ask for more now")
-        return ApprovalFact("pending", digest, f"{votes.text}; {lost}" if lost else votes.text)
-    return ApprovalFact("approved" if row.state == State.APPROVED else "pending", digest, votes.text)
+    state: Literal["approved", "pending"] = "approved" if row.state == State.APPROVED else "pending"
+    return ApprovalFact(state, digest, f"{votes.text}; {lost}" if lost else votes.text)
 
 
 def _back_to_pending(row: ApprovalRequest, demand: Demand, why: str) -> None:
@@ -141,28 +141,43 @@ def claim(app: Application, operation: SyncOperation, digest: str) -> bool:
 
 
 @transaction.atomic
-def ended(app: Application, operation: SyncOperation) -> None:
-    """The operation is over: its approval is done or failed; one that still waited for it is cancelled."""
-    used = ApprovalRequest.objects.filter(
-        application=app, operation=operation.id, state=State.EXECUTING
-    ).first()
-    if used is not None:
-        ok = operation.phase == SyncOperation.Phase.SUCCEEDED
-        change = after("executing", Happening("end", ok=ok))
-        assert change is not None
-        ApprovalRequest.objects.filter(number=used.number, state=State.EXECUTING).update(
-            state=change.to, ended_at=timezone.now(), outcome=(used.outcome or operation.message)[:500]
-        )
-    if operation.phase == SyncOperation.Phase.SUPERSEDED:
-        return  # its successor supersedes the request, or takes it over when the plan is the same
-    waiting = ApprovalRequest.objects.filter(application=app, asked_for=operation.id, state__in=requests.OPEN)
-    for number in waiting.values_list("number", flat=True):
+def ended(operation: SyncOperation) -> None:
+    """The operation is over: its approval is done or failed; one that still waited for it is cancelled.
+
+    What waited for a superseded operation is left to its successor, which supersedes it or takes it over.
+    """
+    mine = Q(operation=operation.id, state=State.EXECUTING) | Q(
+        asked_for=operation.id, state__in=requests.OPEN
+    )
+    for number in ApprovalRequest.objects.filter(mine).values_list("number", flat=True):
         row = requests.locked(number)
-        if row is not None and row.state in requests.OPEN:
+        if row is not None and row.state == State.EXECUTING:
+            _used_up(row, operation)
+        elif row is not None and row.state in requests.OPEN and operation.phase != "Superseded":
             row.state, row.ended_at = State.CANCELLED, timezone.now()
             row.outcome = f"The operation ended: {operation.message}"[:500]
             row.save(update_fields=["state", "ended_at", "outcome"])
             requests.close(row, SYSTEM, "cancel", "approval-cancelled")
+
+
+def _used_up(row: ApprovalRequest, operation: SyncOperation) -> None:
+    change = after(row.state, Happening("end", ok=operation.phase == SyncOperation.Phase.SUCCEEDED))
+    assert change is not None
+    row.state, row.ended_at = State(change.to), timezone.now()
+    row.outcome = (row.outcome or operation.message)[:500]
+    row.save(update_fields=["state", "ended_at", "outcome"])
+
+
+def used_by(operation: SyncOperation) -> ApprovalRequest | None:
+    """The approval that this operation used up."""
+    return ApprovalRequest.objects.filter(operation=operation.id).order_by("-number").first()
+
+
+def thread_of(operation: SyncOperation) -> dict[str, Any]:
+    """The part `approval` of an operation's events, so that its result goes where its card is; empty without one."""
+    mine = Q(operation=operation.id) | Q(asked_for=operation.id)
+    row = ApprovalRequest.objects.filter(mine).order_by("-number").first()
+    return telling.view(row, None) if row is not None else {}
 
 
 def void(app: Application, why: str) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 
+import hub.services.audit as audit
+import hub.services.rights as rights
 from hub.core.approvals import Demand, Policy, Subject, combine, matches, read_policy
 from hub.errors import HubError
-from hub.models import Application, ApprovalPolicy, ApprovalRequest
-from hub.services import audit
+from hub.models import Application, ApprovalPolicy, ApprovalRequest, User
 from hub.services.actors import Actor
 from hub.services.documents import InvalidDocument
 
@@ -93,6 +94,11 @@ def enabled_policies() -> list[Policy]:
     return found
 
 
+def any_policy() -> bool:
+    """Whether anything is ever asked: a hub without policies pays one small query for an operation."""
+    return ApprovalPolicy.objects.filter(enabled=True).exists()
+
+
 def demand_for(app: Application, kind: str, plan: Mapping[str, Any]) -> Demand | None:
     """What all matching policies ask of this plan now; None when none matches."""
     policies = enabled_policies()
@@ -114,3 +120,11 @@ def demand_for(app: Application, kind: str, plan: Mapping[str, Any]) -> Demand |
 def demand_of(row: ApprovalRequest) -> Demand | None:
     """What is asked of a request now."""
     return demand_for(row.application, row.kind, row.plan) if row.application is not None else None
+
+
+def visible(user: User) -> QuerySet[ApprovalRequest]:
+    """Requests of the Projects that this person may see, those of applications that are gone included."""
+    rows = ApprovalRequest.objects.select_related("application__project", "application__cluster")
+    if user.is_superuser:
+        return rows
+    return rows.filter(project__in=list(rights.visible_projects(user).values_list("name", flat=True)))
