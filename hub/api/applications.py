@@ -206,6 +206,14 @@ SUMMARY_COLUMNS = (
 )
 
 
+DELETION_APPROVED = "argocd.argoproj.io/deletion-approved"
+
+
+def _approves_deletions(document: dict[str, Any]) -> Any:
+    annotations = document.get("annotations")
+    return annotations.get(DELETION_APPROVED, "") if isinstance(annotations, dict) else ""
+
+
 def _created(request: Request, document: dict[str, Any], *, dry_run: bool) -> Response:
     def create() -> dict[str, Any]:
         app = applications.create(actor(request), document)
@@ -265,6 +273,9 @@ class OneApplication(Door):
             request, app.generation, changes.since("application", name, app.generation)
         )
         document = merged(request, applications.document(app), READONLY)
+        if _approves_deletions(document) != app.annotations.get(DELETION_APPROVED, ""):
+            # The annotation confirms prunes, so it needs the right to delete (sync-semantics.md 4.2).
+            rights.demand(person(request), "delete", app.project, f"application {name}")
         if document.get("project") != app.project.name:
             # Moving needs `update` on the old and `create` on the new Project (AC2, B2).
             demand_create(request, document)

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 from django.utils import timezone
 
 import hub.reconcile.consent as consent
+import hub.reconcile.hoping as hoping
 import hub.reconcile.judging as judging
 import hub.reconcile.operating as operating
 import hub.reconcile.planning as planning
@@ -39,10 +40,10 @@ from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
-from hub.services import operations
+from hub.services import hints, operations
 
 MOST_ASKED_WHO = 10
-DEPENDS_ON = 5  # the gate of sync-semantics.md 9.1
+DEPENDS_ON, ATTEMPTED = 5, 8  # gates of sync-semantics.md 9.1
 
 
 def paused(frame: Frame) -> str:
@@ -58,6 +59,7 @@ def begin(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work 
     """The operation that starts by itself now, or None with the gate that said no kept in the row."""
     frame.memory.pop("timer", None)
     _calm(frame, picture)
+    frame.caches["came_true"] = hoping.came_true(frame, seen)
     decision = decide_auto_sync(_facts(frame, desired, picture, running=""))
     frame.app.gate = {} if decision.allowed else {"gate": decision.gate, "reason": decision.reason}
     if not decision.allowed:
@@ -97,6 +99,7 @@ def supersede(frame: Frame, work: Work | None, desired: Desired, picture: Pictur
         attempt=operation.attempt,
         names_revision=bool(operation.request.get("revisions")),
         wait_code=str(operation.wait.get("code", "")),
+        stalled=bool(operation.wait.get("stalled")),
         hook_running=operation.wait.get("code") == "hook",
     )
     answer, reason = may_supersede(older, mode=planning.options_of(frame.app).supersede)
@@ -104,12 +107,14 @@ def supersede(frame: Frame, work: Work | None, desired: Desired, picture: Pictur
     if answer != "supersede" or not decide_auto_sync(facts).allowed:
         return work
     operating.end(frame, work, SyncOperation.Phase.SUPERSEDED, f"superseded by a newer revision: {reason}")
-    operations.close_superseded(operation)
+    operations.close_superseded(operation, frame.lease)
     return None
 
 
 def after_operation(frame: Frame, work: Work) -> None:
-    """A heal that ended counts for the pace of the next one (9.3)."""
+    """A heal that ended counts for the pace of the next one (9.3); after a manual operation Git is asked (7.1)."""
+    if work.ended and not consent.automated(work.operation):
+        hints.poll_for(frame.app.id)
     if not work.ended or work.operation.kind != SyncOperation.Kind.SELF_HEAL:
         return
     ended = work.operation.finished_at or timezone.now()
@@ -183,6 +188,7 @@ def _attempt(frame: Frame, desired: Desired) -> Attempt | None:
         message=str(held.get("message", "")),
         ended_at=_time(held.get("at")),
         ended_by_approval=bool(held.get("by_approval")),
+        cluster_fact_changed=bool(frame.caches.get("came_true")),
     )
 
 
@@ -313,8 +319,10 @@ def _calm(frame: Frame, picture: Picture) -> None:
 
 
 def _look_again(frame: Frame, decision: GateDecision) -> None:
-    if decision.at is not None:
-        frame.memory["timer"] = decision.at.isoformat()
+    hopes = decision.gate == ATTEMPTED and bool((frame.memory.get("attempted") or {}).get("hopes"))
+    moments = [decision.at, frame.now + hoping.PACE if hopes else None]
+    if any(moments):
+        frame.memory["timer"] = min(moment for moment in moments if moment is not None).isoformat()
 
 
 def _time(text: Any) -> datetime | None:

@@ -150,6 +150,8 @@ def _describe(frame: Frame, desired: Desired, picture: Picture, work: Work | Non
         frame.memory["sync_error"] = [work.operation.message[:500], work.operation.number]
     elif work is not None and work.ended:
         frame.memory.pop("sync_error", None)
+    if work is not None and work.stalled and not work.ended:
+        frame.condition("Stalled", work.stalled, "stalled")
     if frame.memory.get("sync_error"):
         frame.condition("SyncError", frame.memory["sync_error"][0])
     app.conditions = frame.conditions
@@ -260,7 +262,8 @@ def _next_look(frame: Frame, seen: Seen, work: Work | None) -> datetime:
     """When somebody must look again without being told; below a minute a timer of this process does it."""
     running = work is not None and not work.ended
     failed = bool(frame.memory.get("failures"))
-    timers = [moment for moment in (work.wait_until if work else None, _timer(frame)) if moment is not None]
+    moments = (work.wait_until if work else None, _timer(frame), frame.kept_until)
+    timers = [moment for moment in moments if moment is not None]
     facts = schedule.LookFacts(
         now=timezone.now(),
         seed=str(frame.app.id),
@@ -311,9 +314,10 @@ def save_rows(frame: Frame, only: Set[ResourceKey] | None = None) -> None:
 def save_application(frame: Frame, again: datetime, lost_passes: int = 0) -> None:
     app, lease = frame.app, frame.lease
     values = {name: getattr(app, name) for name in STATUS_FIELDS}
+    if frame.kept_until is None:
+        values["status_at"] = timezone.now()
     saved = Application.objects.filter(id=app.id, fence=lease.fence).update(
         **values,
-        status_at=timezone.now(),
         # Somebody who asked meanwhile is not forgotten: only an unasked row gets the later time.
         next_look_at=Case(
             When(look_count=lease.seen, then=Value(again, _MOMENT)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from clusters.core.plan import Wait, WindowBlock, prune_digest
+from clusters.core.plan import Wait, WindowBlock, deletion_approved, prune_digest
 from hub.core.windows import WindowDecision, WindowTarget, decide_windows, read_windows
 from hub.models import SyncOperation
 from hub.reconcile.frame import Frame
@@ -57,9 +57,13 @@ def question(work: Work, wait: Wait) -> str:
     return work.operation.plan_digest if wait.code in {"hook_decision", "approval"} else ""
 
 
-def prunes_confirmed(work: Work) -> bool:
-    """Whether a person confirmed exactly the prunes of this plan."""
-    if work.plan is None or not work.operation.confirmed:
+def prunes_confirmed(frame: Frame, work: Work) -> bool:
+    """Whether a person confirmed exactly the prunes of this plan, or deletions of this operation by annotation (4.2)."""
+    if work.plan is None:
         return False
+    approved = str(frame.app.annotations.get("argocd.argoproj.io/deletion-approved") or "")
+    started = work.operation.started_at
+    if approved and started is not None and deletion_approved(approved, started):
+        return True
     digest = prune_digest(work.plan.prunes)
     return any(entry.get("digest") == digest for entry in work.operation.confirmed)

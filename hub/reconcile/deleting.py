@@ -73,7 +73,7 @@ def work_of(frame: Frame, operation: SyncOperation | None, desired: Desired) -> 
     """The deletion that is under way, or a new one; a queued sync that never began gives way."""
     if operation is not None and operation.kind != Kind.DELETE:
         operation.message = "superseded by the deletion of the application"
-        operations.close_superseded(operation)
+        operations.close_superseded(operation, frame.lease)
         operation = None
     if operation is not None:
         work = works.read(operation)

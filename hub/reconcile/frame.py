@@ -65,6 +65,8 @@ class Frame:
     conditions: list[dict[str, str]] = field(default_factory=list)
     caches: dict[str, Any] = field(default_factory=dict)
     scaled: Any = None
+    # The status is kept from an earlier look, until then at most (7.4).
+    kept_until: datetime | None = None
 
     @classmethod
     def open(cls, lease: leases.Lease) -> Frame:

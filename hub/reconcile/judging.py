@@ -28,6 +28,7 @@ from clusters.core.manifests import Manifest, ResourceKey, managed_by, metadata_
 from clusters.core.plan import parse_sync_options
 from clusters.core.plan.options import SYNC_OPTIONS, resource_options
 from clusters.services import assess_health
+from hub.core.schedule import TRANSIENT_CLUSTER, TRANSIENT_SOURCE
 from hub.reconcile.frame import Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
@@ -92,11 +93,12 @@ def judge(frame: Frame, desired: Desired, seen: Seen) -> Picture:
 def _cannot_judge(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> bool:
     """Errors that may pass keep the last status for a while; then Unknown (7.4)."""
     asked = frame.lease.level >= 3
+    frame.kept_until = None
     if seen.problem is None:
         frame.memory.pop("cluster_problem", None)
     if seen.problem is not None:
-        since = frame.memory.setdefault("cluster_problem", frame.now.isoformat())
-        kept = keeps_status(_time(since), frame.now, source=False)
+        since = _time(frame.memory.setdefault("cluster_problem", frame.now.isoformat()))
+        kept, until = keeps_status(since, frame.now, source=False), since + TRANSIENT_CLUSTER
         picture.conditions.append(
             (
                 "ComparisonError",
@@ -105,8 +107,9 @@ def _cannot_judge(frame: Frame, desired: Desired, seen: Seen, picture: Picture) 
             )
         )
     elif desired.problem is not None and not desired.loaded:
-        kept = False
+        kept, until = False, frame.now
     elif desired.problem is not None:
+        until = desired.problem.since + TRANSIENT_SOURCE
         kept = not desired.problem.permanent and keeps_status(
             desired.problem.since, frame.now, source=True, user_refresh=asked
         )
@@ -116,6 +119,7 @@ def _cannot_judge(frame: Frame, desired: Desired, seen: Seen, picture: Picture) 
     error = seen.problem.message if seen.problem else desired.problem.message if desired.problem else ""
     picture.unknown_reason = error
     if kept and frame.app.sync_status != "Unknown":
+        frame.kept_until = until
         picture.sync, picture.counts = frame.app.sync_status, dict(frame.app.counts)
         picture.health = Health(frame.app.health_status, frame.app.health_message)
         return True
@@ -130,7 +134,6 @@ def _last_health(frame: Frame) -> Health:
 
 
 def _time(text: str) -> datetime:
-
     return datetime.fromisoformat(text)
 
 

@@ -18,6 +18,8 @@ from hub.reconcile.work import Work
 
 Kind = tuple[str, str]
 MOST_UNLISTED = 50
+# Refusals that say: the object is not the one that was known. All other refusals leave it as it was.
+_SOMEBODY_ELSE = frozenset({"conflict", "already_exists", "not_ours", "not_found"})
 
 
 @dataclass
@@ -47,6 +49,20 @@ class Seen:
             elif outcome.ok and action.verb == "delete":
                 # No object in the answer: it is gone; otherwise it goes, and the next look tells when.
                 self.live[action.key] = None
+
+
+def read_after(frame: Frame, seen: Seen, outcomes: Iterable[Outcome]) -> None:
+    """Read again what a write may or may not have changed: its answer was lost, or somebody else was faster."""
+    doubtful = [
+        outcome.action.key
+        for outcome in outcomes
+        if not (outcome.ok or outcome.action.dry_run or outcome.action.verb == "get")
+        and (not outcome.permanent or outcome.code in _SOMEBODY_ELSE)
+    ]
+    group = tuple(Action("get", key) for key in dict.fromkeys(doubtful))
+    if group and seen.problem is None:
+        with frame.stage("look"):
+            seen.absorb(carry_out(frame.connection, Step("adopt", "read what became of it", (group,), False)))
 
 
 def catalogue(frame: Frame) -> Catalogue:

@@ -13,6 +13,7 @@ import hub.reconcile.baselines as baselines
 import hub.reconcile.concluding as concluding
 import hub.reconcile.consent as consent
 import hub.reconcile.fencing as fencing
+import hub.reconcile.hoping as hoping
 import hub.reconcile.looking as looking
 import hub.reconcile.planning as planning
 import hub.reconcile.sourcing as sourcing
@@ -36,6 +37,8 @@ from clusters.core.plan import (
     plan_digest,
     prune_digest,
     record,
+    stalled,
+    stalls_at,
 )
 from clusters.core.plan.steps import Outcome
 from clusters.services import carry_out
@@ -115,6 +118,8 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
         work.progress, verdict = advance(work.plan, _progress(work), observed, now)
         if not isinstance(verdict, Step):
             _rest(frame, work, verdict, now)
+            if not work.ended:
+                _note_stall(work, observed, now)
             return
         if stepped and fencing.read_again(frame):
             continue
@@ -127,7 +132,18 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
             outcomes = carry_out(frame.connection, verdict)
         work.progress = record(work.plan, work.progress, verdict, outcomes, timezone.now())
         _absorb(frame, work, seen, outcomes)
+        looking.read_after(frame, seen, outcomes)
         stepped = True
+
+
+def _note_stall(work: Work, observed: Observed, now: datetime) -> None:
+    """Nothing awaited changed for `StallAfter`: told, and a newer revision may take over (3.11, 3.12)."""
+    assert work.plan is not None
+    work.stalled = stalled(work.plan, _progress(work), observed, now)
+    at = stalls_at(work.plan, _progress(work), observed, now)
+    moments = [moment for moment in (work.wait_until, at) if moment is not None]
+    work.wait_until = min(moments) if moments else None
+    work.operation.wait = {**work.operation.wait, "stalled": bool(work.stalled)}
 
 
 def _progress(work: Work) -> Progress:
@@ -170,7 +186,7 @@ def _observed(frame: Frame, work: Work, seen: Seen, now: datetime) -> Observed:
         problem=_problem(frame, seen, now),
         violations=fencing.violations(frame, desired, seen.discovery),
         confirmed=frozenset(),
-        confirmed_all=consent.prunes_confirmed(work) or approving.confirms(work),
+        confirmed_all=consent.prunes_confirmed(frame, work) or approving.confirms(work),
         terminate=operation.terminate_requested,
         prepare=lambda manifest, live: baselines.body(frame, work, manifest, live),
     )
@@ -290,6 +306,7 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
             "phase": phase,
             "message": message[:500],
             "at": operation.finished_at.isoformat(),
+            "hopes": [] if phase == Phase.SUCCEEDED else hoping.named(work),
         }
 
 

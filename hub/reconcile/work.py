@@ -52,6 +52,8 @@ class Work:
     changed: set[ResourceKey] = field(default_factory=set)
     # The Approval of this plan is there (see `approving`).
     approved: bool = False
+    # The text of the Condition Stalled, empty while something moves (3.12).
+    stalled: str = ""
     # Keys with a Baseline that is not stored yet.
     kept: set[ResourceKey] = field(default_factory=set)
 

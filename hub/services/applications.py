@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 import hub.services.audit as audit
+import hub.services.hints as hints
 import hub.services.looks as looks
 from clusters.models import Cluster
 from hub.core import specs
@@ -180,10 +181,7 @@ def _write_source_states(app: Application) -> None:
         state.repository, state.target_revision = repository, target
         state.save()
     SourceState.objects.filter(id__in=[state.id for state in kept.values()]).delete()
-    if app.source_states.filter(repository__isnull=False, wanted="").exists():
-        Repository.objects.filter(source_states__application=app, next_poll_at__isnull=True).update(
-            next_poll_at=Now()
-        )
+    hints.poll_for(app.id)
 
 
 def repository_for(url: str, project: Project) -> Repository | None:

@@ -8,11 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Max
+from django.db.models import Exists, Max
 from django.utils import timezone
 
 import hub.services.approvals as approvals
 import hub.services.audit as audit
+import hub.services.leases as leases
 import hub.services.looks as looks
 from hub.core import specs
 from hub.errors import HubError
@@ -266,11 +267,20 @@ def unpin(actor: Actor, app: Application) -> None:
     looks.ask([app.id], level=LEVEL_KNOWN)
 
 
-def close_superseded(operation: SyncOperation) -> None:
-    """Store the end of an operation that a newer one replaces, before that one begins."""
-    SyncOperation.objects.filter(id=operation.id, phase__in=UNFINISHED).update(
-        phase=SyncOperation.Phase.SUPERSEDED, finished_at=timezone.now(), message=operation.message, wait={}
+def close_superseded(operation: SyncOperation, lease: leases.Lease) -> None:
+    """Store the end of an operation that a newer one replaces, before that one begins. Raises LeaseLost.
+
+    Fenced like every write of a pass: what another worker carries on, or somebody else ended, stays as it is.
+    """
+    mine = SyncOperation.objects.filter(
+        Exists(Application.objects.filter(id=operation.application_id, fence=lease.fence)),
+        id=operation.id,
+        phase__in=UNFINISHED,
     )
+    if not mine.update(
+        phase=SyncOperation.Phase.SUPERSEDED, finished_at=timezone.now(), message=operation.message, wait={}
+    ):
+        raise leases.LeaseLost(str(operation.application_id))
     operation.phase = SyncOperation.Phase.SUPERSEDED
     approvals.ended(operation)
 

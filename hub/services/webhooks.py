@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 
+import hub.services.hints as hints
 from hub.core.webhooks import Hint, read_webhook, recognised_name
 from hub.errors import HubError
 from hub.models import Repository, WebhookDelivery, WebhookSecret
@@ -48,11 +48,5 @@ def _make_due(hint: Hint, only: Repository | None) -> list[uuid.UUID]:
     """At most one listing per Repository and second, whatever arrives: a fresh one waits for its end (2.1)."""
     rows = [only] if only is not None else Repository.objects.only("id", "url", "checked_at")
     ids = [row.id for row in rows if hint.concerns(row.url)]
-    now = timezone.now()
-    Repository.objects.filter(id__in=ids).update(webhook_at=now)
-    fresh = Repository.objects.filter(id__in=ids, checked_at__gt=now - timedelta(seconds=1))
-    waiting = list(fresh.values_list("id", flat=True))
-    fresh.update(next_poll_at=now + timedelta(seconds=1))
-    due = [each for each in ids if each not in waiting]
-    Repository.objects.filter(id__in=due).update(next_poll_at=Now())
-    return due
+    Repository.objects.filter(id__in=ids).update(webhook_at=timezone.now())
+    return hints.poll(ids)

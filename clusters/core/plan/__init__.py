@@ -36,7 +36,7 @@ The loop of one pass, as the caller (the hall) writes it:
   question; once chosen it builds the plan anew with `PlanFacts.hook_choices` (nothing was written yet).
 - `Failed.retryable`: ask `next_retry`. A new attempt: `build_plan(attempt=n)` and `progress.next_attempt(now)`.
 - After Done: `results(plan, progress, ended=True)`, `hook_successes(plan, progress)` is the history of rule 6.
-- `stalled(plan, progress, now, ...)` gives the Condition Stalled, `may_supersede` rule 3.11,
+- `stalled(plan, progress, now, ...)` gives the Condition Stalled (`stalls_at`: when to look), `may_supersede` rule 3.11,
   `describe(plan)` the readable preview.
 - The end of an Application (section 10): `build_deletion(DeletionRequest(...), DeletionFacts(live, desired))` gives a
   SyncPlan of kind `delete`, walked by the same loop; tasks with code `Kept` stay, with the reason. After Failed build
@@ -71,7 +71,15 @@ from clusters.core.plan.progress import Progress, Result, TaskProgress, hook_suc
 from clusters.core.plan.prunes import prune_digest
 from clusters.core.plan.record import record
 from clusters.core.plan.request import PlanFacts, PlanRequest, PruneBudget, index_desired, source_of
-from clusters.core.plan.retry import Retry, RetryPolicy, deletion_approved, may_supersede, next_retry, stalled
+from clusters.core.plan.retry import (
+    Retry,
+    RetryPolicy,
+    deletion_approved,
+    may_supersede,
+    next_retry,
+    stalled,
+    stalls_at,
+)
 from clusters.core.plan.steps import Action, Done, Failed, Outcome, Step, Verdict, Wait
 
 __all__ = [
@@ -126,6 +134,7 @@ __all__ = [
     "results",
     "source_of",
     "stalled",
+    "stalls_at",
     "wanted_keys",
     "wants_discovery",
 ]

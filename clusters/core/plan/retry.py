@@ -130,6 +130,17 @@ def stalled(plan: SyncPlan, progress: Progress, observed: Observed, now: datetim
     return f"{first.key} did not change for {say_duration(quiet)}" + (f": {message}" if message else "")
 
 
+def stalls_at(plan: SyncPlan, progress: Progress, observed: Observed, now: datetime) -> datetime | None:
+    """When what is awaited now will have stalled if nothing changes; None if it cannot, or has already."""
+    situation = Situation(plan, progress, observed, now)
+    limit = plan.options.stall_after
+    waiting = any(t.active and situation.of(t).state == "Running" for t in plan.tasks)
+    if not limit or not progress.writing or not waiting or progress.paused_since is not None:
+        return None
+    at = situation.due(progress.last_change, limit)
+    return at if at > now else None
+
+
 def deletion_approved(text: str, operation_started_at: datetime) -> bool:
     """Whether `argocd.argoproj.io/deletion-approved` confirms: an RFC 3339 time not older than the start (4.2)."""
     try:

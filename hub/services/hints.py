@@ -1,0 +1,36 @@
+"""Asking for a poll: the Repository's row becomes due, at most one listing each in a while (sources.md 2.1)."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from datetime import timedelta
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from hub.models import Repository
+
+SPACING = timedelta(seconds=1)
+# Many Applications of one Repository are often stored one after the other.
+SPACING_OF_CHANGES = timedelta(seconds=5)
+
+
+def poll(repositories: Iterable[uuid.UUID], spacing: timedelta = SPACING) -> list[uuid.UUID]:
+    """Make these due now, or at the end of `spacing` after their last listing. Returns those that are due at once."""
+    ids, now = list(repositories), timezone.now()
+    fresh = Repository.objects.filter(id__in=ids, checked_at__gt=now - spacing)
+    waiting = set(fresh.values_list("id", flat=True))
+    fresh.exclude(next_poll_at__lte=now + spacing).update(next_poll_at=now + spacing)
+    due = [each for each in ids if each not in waiting]
+    Repository.objects.filter(id__in=due).update(next_poll_at=Now())
+    return due
+
+
+def poll_for(application: uuid.UUID) -> None:
+    """A specification was stored, or a manual operation ended: what Git says now counts (sync-semantics.md 7.1).
+
+    A Repository that backs off is left alone: its server asked for the pause.
+    """
+    rows = Repository.objects.filter(source_states__application=application, failures=0)
+    poll(rows.values_list("id", flat=True).distinct(), SPACING_OF_CHANGES)
