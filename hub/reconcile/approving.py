@@ -106,7 +106,7 @@ def request(frame: Frame, work: Work, wait: Wait) -> None:
         return
     authors, complete = _authors(frame, work)
     operation = work.operation
-    approvals.open_request(
+    row = approvals.open_request(
         frame.app,
         approvals.Ask(
             operation=operation.id,
@@ -120,6 +120,8 @@ def request(frame: Frame, work: Work, wait: Wait) -> None:
             authors_complete=complete,
         ),
     )
+    # The card is told at the end of this pass, not at the next tick.
+    frame.result.events.append(f"ap/{row.number}")
 
 
 def claim(frame: Frame, work: Work, step: Step) -> Wait | None:

@@ -108,7 +108,7 @@ def conclude(
         context = context_of(frame, work)
         if told and work is not None:
             context["approval"] = approvals.thread_of(work.operation)
-        frame.result.events = events.store(app, told, context)
+        frame.result.events += events.store(app, told, context)
         save_application(frame, again)
     leases.keeper.drop(frame.lease)
     frame.result.phase, frame.result.app = app.operation_phase, app

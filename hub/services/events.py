@@ -14,6 +14,8 @@ from guard.redact import redact
 from hub.core.events import Event as Happened
 from hub.models import Application, Event, HubIdentity
 
+_RESULTS = {"sync-started", "sync-succeeded", "sync-failed", "deployed", "rollback"}
+
 
 @functools.lru_cache(maxsize=1)
 def hub_id() -> str:
@@ -89,9 +91,14 @@ def mapping(
         "episode": _episode(event),
         "images": list(context.get("images") or ()),
         "resolves": event.ends,
-        **({"approval": context["approval"]} if context.get("approval") else {}),
+        **_approval(event, context),
         "links": {"app": link(f"/admin/hub/application/{app.id}/change/")},
     }
+
+
+def _approval(event: Happened, context: Mapping[str, Any]) -> dict[str, Any]:
+    """What came of an operation goes where its Approval was asked; drift and health have threads of their own."""
+    return {"approval": context["approval"]} if context.get("approval") and event.name in _RESULTS else {}
 
 
 def basis(app: Application) -> dict[str, Any]:

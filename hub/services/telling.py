@@ -10,6 +10,7 @@ from django.db import transaction
 import hub.services.events as events
 from hub.models import Application, Event
 from hub.models.operation import UNFINISHED
+from hub.services import approvals
 from hub.services.argoview import application_view, project_view
 from notifications import services as notifications
 
@@ -23,7 +24,7 @@ def hand_over(row: Event) -> list[int]:
     if app is not None:
         data |= _shapes(app)
     with transaction.atomic():
-        owed = notifications.dispatch(data)
+        owed = notifications.dispatch(approvals.with_buttons(data))
         events.mark_dispatched([row.id])
     return owed
 

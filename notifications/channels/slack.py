@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from urllib.request import Request as UrllibRequest
 
@@ -186,7 +186,8 @@ def prepare(message: Message, recipient: str, settings: Mapping[str, Any], owed:
     )
     if message.policy == "Update":
         return [update]
-    reply = _post("reply", channel, content, settings, message, replace(owed, root=owed.root))
+    said = slackblocks.line(message, content) if message.line else content
+    reply = _post("reply", channel, said, settings, message, owed)
     return [reply, update] if message.policy == "PostAndUpdate" else [reply]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from notifications.core.links import safe_link
-from notifications.core.templates import COMMANDS, Action, Message
+from notifications.core.templates import COMMANDS, Action, Message, MessageField
 
 MAX_TEXT = 4_000
 MAX_HEADER = 150
@@ -142,7 +142,7 @@ def _split(body: str) -> list[str]:
 
 def _fields(message: Message) -> list[Block]:
     texts = [
-        _mrkdwn(f"*{escape(one.title)}*\n{escape(one.value)}", MAX_FIELD)
+        _mrkdwn(f"*{escape(one.title)}*\n{_value(one)}", MAX_FIELD)
         for one in message.fields
         if one.title or one.value
     ]
@@ -150,6 +150,17 @@ def _fields(message: Message) -> list[Block]:
         {"type": "section", "fields": texts[start : start + _FIELDS_PER_SECTION]}
         for start in range(0, len(texts), _FIELDS_PER_SECTION)
     ]
+
+
+def _value(field: MessageField) -> str:
+    link = safe_link(field.link) if field.link else None
+    return f"<{escape(link)}|{escape(field.value)}>" if link else escape(field.value)
+
+
+def line(message: Message, content: Mapping[str, Any]) -> dict[str, Any]:
+    """What a reply says below a root that shows the rest."""
+    kept = {key: value for key, value in content.items() if key not in ("blocks", "attachments")}
+    return {**kept, "text": cut_text(escape(message.line), MAX_TEXT) or NOTHING}
 
 
 def _context(event: Mapping[str, Any]) -> str:

@@ -34,7 +34,7 @@ from notifications.models import Trigger as TriggerRow
 from notifications.services.configured import Configured, Rule
 from notifications.services.keys import digest, stored_key
 from notifications.services.owing import Owed
-from notifications.services.wishes import owed_to, project_of, route
+from notifications.services.wishes import followers, owed_to, project_of, route
 
 log = structlog.get_logger(__name__)
 
@@ -200,6 +200,7 @@ def _judge(copy: EventCopy, event: dict[str, Any], now: datetime) -> None:
         if rule is None:
             continue
         _alone(judging, rule, routes)
+    judging.owed += followers(event, judging.owed)
     owing.owe(copy, judging.owed, now)
     alarms.recover(copy, event, judging.config, project_of(event), now)
     if judging.problems:

@@ -102,6 +102,8 @@ def message_of(
     message = (
         built_in(told, str(problem)) if problem is not None else message_for(templates, occasion, missing)
     )
+    if message.line:
+        return message
     if message.fallback or not templates:
         message = replace(message, policy=policy_of(event))
     elif not message.thread and not isinstance(templates[-1], ImportedTemplate):
@@ -112,10 +114,11 @@ def message_of(
 def policy_of(event: Mapping[str, Any]) -> str:
     """How messages without a template treat their thread (notifications.md 7)."""
     name = str(event.get("name", ""))
-    if name in _UPDATED or (name.startswith("approval-") and name != "approval-voted"):
-        return "Update"
-    if name == "approval-voted":
+    if (event.get("approval") or {}).get("request"):
+        # The root of this thread is the card of the Approval: what came of it is told below.
         return "Post"
+    if name in _UPDATED:
+        return "Update"
     return "PostAndUpdate" if name == "sync-failed" or episode_of(event) else "Post"
 
 

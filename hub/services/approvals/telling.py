@@ -11,6 +11,7 @@ import hub.services.events as events
 from hub.core.approvals import Demand, Tally, card
 from hub.core.events import Event as Happened
 from hub.models import Application, ApprovalRequest, Event
+from notifications.core.namespaces import repo_url_to_https
 
 
 def link_of(row: ApprovalRequest) -> str:
@@ -60,7 +61,11 @@ def tell(
     mapping |= {
         "initiator": row.requester or mapping["initiator"],
         "approval": view(row, tally),
-        "card": {"lines": list(shown.lines), "fields": [list(field) for field in shown.fields]},
+        "card": {
+            "title": shown.title,
+            "lines": list(shown.lines),
+            "fields": [list(field) for field in shown.fields] + _revisions(row),
+        },
         "destinations": list(demand.destinations) if demand else [],
         "links": {
             **mapping["links"],
@@ -84,6 +89,22 @@ def tell(
         ],
         ignore_conflicts=True,
     )
+
+
+def _revisions(row: ApprovalRequest) -> list[list[str]]:
+    """Each planned commit with the page that shows it."""
+    fields = []
+    for revision in (row.plan.get("revisions") or ())[:5]:
+        shown = " ".join(str(revision.get(name, "")) for name in ("short", "path")).strip()
+        fields.append(["Revision", shown, _page(str(revision.get("repo", "")), str(revision.get("sha", "")))])
+    return fields
+
+
+def _page(repo: str, sha: str) -> str:
+    try:
+        return f"{repo_url_to_https(repo).removesuffix('.git')}/commit/{sha}"
+    except ValueError:
+        return ""
 
 
 def _card(row: ApprovalRequest, demand: Demand | None, tally: Tally | None) -> Any:

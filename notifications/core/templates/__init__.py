@@ -6,6 +6,7 @@ May live here: the Message, reading and rendering of templates, the fallback. Ma
     read_native(name, mapping) -> NativeTemplate                ConfigError, TemplateError
     message_for(templates, occasion, missing=()) -> Message     never fails: a broken template becomes the fallback
     built_in(event) -> Message                                  what an event says without a template
+    card_message(event) -> Message                              the same for an event with a card
 
 `Message.parts[channel]` is the block of an imported template for that one channel, rendered: documents are parsed
 values; for `webhook` it is {service: {method, path, body}}, where texts may hold names of secrets (`marks.fill` before
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from notifications.core.templates.card import card_message, has_card
 from notifications.core.templates.fallback import built_in, thread_of
 from notifications.core.templates.fields import CHANNELS, NOT_YET
 from notifications.core.templates.imported import (
@@ -40,6 +42,8 @@ __all__ = [
     "NativeTemplate",
     "Occasion",
     "built_in",
+    "card_message",
+    "has_card",
     "merged",
     "message_for",
     "read_native",
@@ -63,6 +67,8 @@ def message_for(
         if templates and isinstance(templates[-1], NativeTemplate):
             return render_native(templates[-1], occasion.event, occasion.context)
         imported = [template for template in templates if isinstance(template, ImportedTemplate)]
-        return render_imported(imported, occasion) if imported else built_in(occasion.event)
+        if imported:
+            return render_imported(imported, occasion)
+        return card_message(occasion.event) if has_card(occasion.event) else built_in(occasion.event)
     except TemplateError as problem:
         return built_in(occasion.event, str(problem))

@@ -27,14 +27,14 @@ def built_in(event: Mapping[str, Any], why: str = "") -> Message:
     `why` is the reason when this stands in for a template that failed; it is kept on the Delivery, not shown.
     """
     severity = severity_of(event)
-    summary = _line(event.get("summary")) or _line(event.get("name")) or "An event without a summary"
+    summary = one_line(event.get("summary")) or one_line(event.get("name")) or "An event without a summary"
     lines = [_described(change) for change in _failing(event)]
     total = len(lines)
     if total > _MOST_LINES:
         lines = [*lines[:_MOST_LINES], f"and {total - _MOST_LINES} more"]
     operation = event.get("operation")
     if isinstance(operation, Mapping) and operation.get("message") and severity in ("error", "critical"):
-        lines.insert(0, _line(operation["message"]))
+        lines.insert(0, one_line(operation["message"]))
     links = event.get("links")
     link = safe_link(links.get("operation") or links.get("app")) if isinstance(links, Mapping) else None
     return Message(
@@ -66,7 +66,7 @@ def _fields(event: Mapping[str, Any]) -> list[MessageField]:
     for title, name in (("Application", "app"), ("Project", "project"), ("Cluster", "cluster")):
         part = event.get(name)
         if isinstance(part, Mapping) and part.get("name"):
-            made.append(MessageField(title, cut(_line(part["name"]), MAX_FIELD)))
+            made.append(MessageField(title, cut(one_line(part["name"]), MAX_FIELD)))
     revisions = event.get("revisions")
     shown = (
         [_revision(one) for one in revisions if isinstance(one, Mapping)]
@@ -79,8 +79,8 @@ def _fields(event: Mapping[str, Any]) -> list[MessageField]:
 
 
 def _revision(revision: Mapping[str, Any]) -> str:
-    short = _line(revision.get("short")) or _line(revision.get("sha"))[:12]
-    message = _line(revision.get("message"))
+    short = one_line(revision.get("short")) or one_line(revision.get("sha"))[:12]
+    message = one_line(revision.get("message"))
     return f"{short} {cut(message, 200)}".strip()
 
 
@@ -94,10 +94,10 @@ def _failing(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _described(change: Mapping[str, Any]) -> str:
     name = "/".join(str(change[key]) for key in ("kind", "namespace", "name") if change.get(key))
-    message = _line(change.get("message") or change.get("health_message"))
+    message = one_line(change.get("message") or change.get("health_message"))
     return f"{marks.scrub(name)}: {cut(message, 300)}" if message else marks.scrub(name)
 
 
-def _line(value: object) -> str:
+def one_line(value: object) -> str:
     """One line of plain text."""
     return " ".join(marks.scrub(str(value)).split()) if value not in (None, "") else ""

@@ -20,9 +20,12 @@ SEVERITY_MARKS = {"info": "ℹ️", "success": "✅", "warning": "⚠️", "erro
 
 @dataclass(frozen=True)
 class MessageField:
+    """`link` is a checked address that the value leads to, where a channel can show one."""
+
     title: str
     value: str
     short: bool = True
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Message:
 
     `markup` says what `body` is: `plain` (the channel escapes it), `mrkdwn` (already escaped for Slack) or `html`.
     `parts` may still hold names of secrets (webhook only): `marks.fill` before the wire, `marks.hide` to show it.
-    `fallback` is why this is not what the template would have said, "" normally.
+    `fallback` is why this is not what the template would have said, "" normally. `line` is what a reply says in a
+    thread whose root shows all the rest.
     """
 
     title: str
@@ -56,6 +60,7 @@ class Message:
     parts: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     fallback: str = ""
+    line: str = ""
 
 
 def cut(text: str, most: int) -> str:

@@ -1,0 +1,122 @@
+"""A Slack channel that gets the cards of approvals, and what people press there."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from django.test import Client
+
+from hub.models import ApprovalRequest, ChatIdentity, User
+from hub.services import events, telling
+from tests.notifications.conftest import FakeClock, run, slack_service
+from tests.slackserver import SlackServer
+
+SECRET = "signing-secret-of-tests"
+PATH = "/api/v1/slack/interactions"
+
+
+@dataclass
+class Chat:
+    """`told` brings what happened to Slack; `press` is a signed click on a button that Slack shows now."""
+
+    slack: SlackServer
+    time: FakeClock
+    client: Client = field(default_factory=Client)
+    channel: str = "ops"
+
+    def __post_init__(self) -> None:
+        slack_service(self.slack, settings={"signingSecret": SECRET})
+
+    def told(self) -> None:
+        while rows := events.undispatched():
+            for row in rows:
+                telling.hand_over(row)
+        run(self.time)
+
+    def card(self, row: ApprovalRequest) -> dict[str, Any]:
+        """The one root message of this request."""
+        title = f"Approval {row.number}: "
+        (found,) = [root for root in self.slack.roots(self.channel) if title in json.dumps(root)]
+        return found
+
+    def thread(self, row: ApprovalRequest) -> list[str]:
+        root = self.card(row)
+        return [str(message["text"]) for message in self.slack.replies(self.channel, root["ts"])]
+
+    def buttons(self, row: ApprovalRequest) -> dict[str, dict[str, Any]]:
+        """By action id, as they stand on the card now."""
+        blocks = self.card(row)["attachments"][0]["blocks"]
+        rows = [block["elements"] for block in blocks if block["type"] == "actions"]
+        return {button["action_id"]: button for elements in rows for button in elements}
+
+    def text(self, row: ApprovalRequest) -> str:
+        """All that the card says."""
+        return json.dumps(self.card(row), ensure_ascii=False)
+
+    def member(self, user: User, sub: str, *, linked: bool = True, **more: Any) -> str:
+        """A member of the workspace, linked to the hub user."""
+        self.slack.users[sub] = {"id": sub, "name": user.username, "team_id": "T1", "deleted": False, **more}
+        if linked:
+            ChatIdentity.objects.create(user=user, issuer="slack:T1", sub=sub)
+        return sub
+
+    def press(self, sub: str, button: dict[str, Any], **more: Any) -> Any:
+        return self.post(self.click(sub, button, **more))
+
+    def click(self, sub: str, button: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return {
+            "type": "block_actions",
+            "user": {"id": sub, "team_id": "T1"},
+            "team": {"id": "T1"},
+            "api_app_id": "A1",
+            "trigger_id": "t.1",
+            "container": {"channel_id": "C00000003", "message_ts": "1.0"},
+            "actions": [{"action_id": button["action_id"], "value": button.get("value", "")}],
+            **more,
+        }
+
+    def submit(self, sub: str, reason: str, at: int = -1) -> Any:
+        """The form that was opened last, filled in."""
+        view = self.slack.views[at]["view"]
+        (block,) = [one for one in view["blocks"] if one["type"] == "input"]
+        state = {
+            block["block_id"]: {block["element"]["action_id"]: {"type": "plain_text_input", "value": reason}}
+        }
+        shown = {
+            "callback_id": view["callback_id"],
+            "private_metadata": view["private_metadata"],
+            "state": {"values": state},
+        }
+        return self.post(
+            {
+                "type": "view_submission",
+                "user": {"id": sub, "team_id": "T1"},
+                "team": {"id": "T1"},
+                "api_app_id": "A1",
+                "view": shown,
+            }
+        )
+
+    def signed(self, body: bytes, stamp: str = "") -> dict[str, str]:
+        stamp = stamp or str(int(self.time().timestamp()))
+        base = b"v0:" + stamp.encode() + b":" + body
+        signature = "v0=" + hmac.new(SECRET.encode(), base, hashlib.sha256).hexdigest()
+        return {"X-Slack-Request-Timestamp": stamp, "X-Slack-Signature": signature}
+
+    def post(self, payload: dict[str, Any], headers: dict[str, str] | None = None) -> Any:
+        body = urlencode({"payload": json.dumps(payload)}).encode()
+        return self.client.post(
+            PATH,
+            data=body,
+            content_type="application/x-www-form-urlencoded",
+            headers=headers or self.signed(body),
+        )
+
+    def whispered(self, sub: str) -> list[str]:
+        """What only this person sees."""
+        return [str(one["text"]) for one in self.slack.ephemeral if one["user"] == sub]
