@@ -22,12 +22,13 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 
 import hub.reconcile.autoscalers as autoscalers
+import hub.reconcile.describing as describing
 import hub.reconcile.work as works
 from clusters.core.manifests import ResourceKey
 from hub.core import schedule
 from hub.core.events import Event as Happened
 from hub.core.events import happened
-from hub.models import Application, ResourceStatus, SyncOperation
+from hub.models import Application, ResourceStatus
 from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
@@ -105,7 +106,7 @@ def conclude(
             works.save_operation(frame, work)
             frame.last_number = work.operation.number
         save_rows(frame)
-        context = context_of(frame, work)
+        context = describing.context_of(frame, work) if told else {}
         if told and work is not None:
             context["approval"] = approvals.thread_of(work.operation)
         frame.result.events += events.store(app, told, context)
@@ -179,83 +180,10 @@ def _state(frame: Frame, picture: Picture, seen: Seen, work: Work | None) -> dic
         "settled": picture.settled,
         "cluster_ok": seen.problem is None,
         "unknown_reason": picture.unknown_reason,
-        "operation": operation_view(work.operation, work) if work is not None else previous,
+        "operation": describing.operation_view(work.operation, work) if work is not None else previous,
         "fights": frame.memory.get("fights") or [],
         "gone": picture.gone,
     }
-
-
-def operation_view(operation: SyncOperation, work: Work | None = None) -> dict[str, Any]:
-    """The operation as events carry it."""
-    before = {"revisions": list(operation.revisions)}
-    return {
-        "id": str(operation.id),
-        "number": operation.number,
-        "kind": operation.kind,
-        "phase": operation.phase,
-        "attempt": operation.attempt,
-        "started": bool(operation.started_at),
-        "started_at": operation.started_at.isoformat() if operation.started_at else None,
-        "finished_at": operation.finished_at.isoformat() if operation.finished_at else None,
-        "message": operation.message,
-        "dry_run": bool(operation.request.get("dry_run")),
-        "initiator": operation.initiator,
-        "changed": bool(work and (work.writes or work.operation.wait.get("wrote")))
-        or operation.phase == "Succeeded",
-        "ended_by_approval": str(operation.wait.get("code", "")).startswith("approval_"),
-        **before,
-    }
-
-
-def context_of(frame: Frame, work: Work | None) -> dict[str, Any]:
-    app = frame.app
-    urls = [entry.get("repoURL", "") for entry in app.sources]
-    revisions = [
-        {
-            "repo": url,
-            "path": entry.get("path", ""),
-            "ref": entry.get("targetRevision", ""),
-            "sha": sha,
-            "short": sha[:7],
-        }
-        for url, entry, sha in zip(urls, app.sources, app.revisions, strict=False)
-    ]
-    changes = []
-    if work is not None:
-        order = {"Failed": 0, "Error": 0}
-        changes = sorted(
-            (
-                {
-                    "group": row["group"],
-                    "kind": row["kind"],
-                    "namespace": row["namespace"],
-                    "name": row["name"],
-                    "action": _action(row),
-                    "message": row["message"],
-                    "health": "",
-                    "phase": row["phase"],
-                }
-                for row in work.operation.results
-            ),
-            key=lambda change: order.get("Failed" if change["action"] == "failed" else "", 1),
-        )
-    return {
-        "operation": operation_view(work.operation, work) if work is not None else {},
-        "revisions": revisions,
-        "changes": changes,
-    }
-
-
-def _action(row: dict[str, Any]) -> str:
-    if row["state"] in {"Failed", "Error"}:
-        return "failed"
-    names = {
-        "Pruned": "pruned",
-        "Unchanged": "unchanged",
-        "HookSkipped": "skipped",
-        "PruneSkipped": "skipped",
-    }
-    return names.get(row["code"], "configured")
 
 
 def _next_look(frame: Frame, seen: Seen, work: Work | None) -> datetime:

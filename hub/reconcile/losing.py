@@ -8,6 +8,7 @@ from django.db import transaction
 from django.utils import timezone
 
 import hub.reconcile.concluding as concluding
+import hub.reconcile.describing as describing
 import hub.reconcile.operating as operating
 import hub.reconcile.work as works
 from hub.core import schedule
@@ -42,7 +43,7 @@ def give_up(frame: Frame, operation: SyncOperation | None) -> None:
         if work is not None:
             work.save_values()
             works.save_operation(frame, work)
-        frame.result.events = events.store(app, told, concluding.context_of(frame, work))
+        frame.result.events = events.store(app, told, describing.context_of(frame, work))
         # One pass is tried then; if it dies too, that is the third again.
         concluding.save_application(frame, again, lost_passes=MOST_LOST_PASSES - 1)
     leases.keeper.drop(frame.lease)
@@ -59,7 +60,7 @@ def _end(frame: Frame, work: Work, said: str) -> list[Happened]:
     before = memory.get("state")
     if not before:
         return []
-    memory["state"] = {**before, "operation": concluding.operation_view(work.operation, work)}
+    memory["state"] = {**before, "operation": describing.operation_view(work.operation, work)}
     told, memory["episodes"] = happened(
         str(app.id), app.name, before, memory["state"], memory.get("episodes") or {}
     )

@@ -15,10 +15,12 @@ from django.utils import timezone
 import hub.services.audit as audit
 import hub.services.hints as hints
 import hub.services.looks as looks
+import hub.services.switches as switches
 from clusters.models import Cluster
 from hub.core import specs
 from hub.core.dependencies import Dependency, closes_cycle, dependencies_of
 from hub.core.sources import is_safe_ref, normalise_url, source_errors
+from hub.core.switches import is_automated
 from hub.core.versions import parse_range
 from hub.errors import HubError
 from hub.models import Application, Project, Repository, SourceState
@@ -134,6 +136,7 @@ def create(actor: Actor, doc: Any) -> Application:
     audit.record(
         actor, "create", resource="application", name=app.name, project=app.project.name, after=document(app)
     )
+    switches.created(actor, app)
     return app
 
 
@@ -145,7 +148,7 @@ def update(
     values = read(doc)
     if values["name"] != app.name:
         raise InvalidDocument({"name": ["cannot be changed: it is part of every tracking id"]})
-    before = document(app)
+    before, was_automated = document(app), is_automated(app.sync_policy)
     judge_application(values)
     _refuse_cycle(values)
     changed = Application.objects.filter(id=app.id, generation=expected_generation or app.generation).update(
@@ -164,6 +167,7 @@ def update(
         before=before,
         after=document(app),
     )
+    switches.changed(actor, app, was_automated, timezone.now())
     looks.ask([app.id], level=LEVEL_KNOWN)
     return app
 

@@ -79,10 +79,12 @@ def mapping(
         "revisions": list(context.get("revisions") or ()),
         "previous_revisions": list(context.get("previous_revisions") or ()),
         "operation": context.get("operation") or {},
-        "initiator": (context.get("operation") or {}).get("initiator")
+        "initiator": context.get("initiator")
+        or (context.get("operation") or {}).get("initiator")
         or {"kind": "automation", "name": "hub", "via": "tick"},
         "reason": event.reason,
-        "changes": changes[:200],
+        # What stayed as it was is only counted.
+        "changes": [change for change in changes if change.get("action") != "unchanged"][:200],
         "changes_total": len(changes),
         "health": {"status": app.health_status, "message": app.health_message},
         "sync": {"status": app.sync_status, "counts": app.counts},

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
 
+import hub.services.commits as commits
 import hub.services.events as events
 from hub.models import Application, Event
 from hub.models.operation import UNFINISHED
@@ -18,11 +20,11 @@ from notifications import services as notifications
 def hand_over(row: Event) -> list[int]:
     """One event to notifications, once: dispatch and mark in one transaction. Returns the deliveries it owes."""
     data = dict(row.data)
-    app = None
-    if row.application is not None and notifications.wants_view(data).needed:
-        app = Application.objects.select_related("project", "cluster").filter(id=row.application).first()
+    app = _application(row.application) if row.application is not None else None
     if app is not None:
-        data |= _shapes(app)
+        data |= _with_commits(app, data.get("revisions") or ())
+        if notifications.wants_view(data).needed:
+            data |= _shapes(app)
     with transaction.atomic():
         owed = notifications.dispatch(approvals.with_buttons(data))
         events.mark_dispatched([row.id])
@@ -31,19 +33,32 @@ def hand_over(row: Event) -> list[int]:
 
 def observe(application: uuid.UUID) -> list[int]:
     """A stored status change that is no Event, for imported triggers only (notifications.md 3.1)."""
-    app = Application.objects.select_related("project", "cluster").filter(id=application).first()
+    app = _application(application)
     if app is None:
         return []
     basis = events.basis(app)
     if not notifications.wants_view(basis).needed:
         return []
-    return notifications.observe(basis | _shapes(app))
+    revisions = [
+        {"sha": sha, "repo": entry.get("repoURL", "")}
+        for entry, sha in zip(app.sources, app.revisions, strict=False)
+    ]
+    return notifications.observe(basis | _with_commits(app, revisions) | _shapes(app))
 
 
 def running() -> list[uuid.UUID]:
     """Applications whose triggers may depend on the time that an operation takes: looked at every minute."""
     rows = Application.objects.filter(operation_phase__in=UNFINISHED)
     return list(rows.values_list("id", flat=True)[:500])
+
+
+def _application(application: uuid.UUID) -> Application | None:
+    return Application.objects.select_related("project", "cluster").filter(id=application).first()
+
+
+def _with_commits(app: Application, revisions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    described = commits.describe(app, revisions)
+    return {"revisions": described, "commits": commits.as_commits(described)}
 
 
 def _shapes(app: Application) -> dict[str, Any]:

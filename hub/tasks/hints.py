@@ -9,12 +9,13 @@ from collections.abc import Iterable
 
 import structlog
 from celery import shared_task
+from django.utils import timezone
 
 import hub.celery as celery
 import hub.reconcile as reconcile
 import hub.tasks.nudges as nudges
 import hub.tasks.runtime as runtime
-from hub.services import approvals, events, heartbeats, history, looks, polling, probing, telling
+from hub.services import approvals, events, heartbeats, history, looks, polling, probing, switches, telling
 from notifications import services as notifications
 
 log = structlog.get_logger(__name__)
@@ -118,6 +119,8 @@ def tick() -> None:
         poll_soon(repository)
     for cluster in probing.due():
         nudges.send("hub.probe", [str(cluster)])
+    if heartbeats.every("remind", 300):
+        switches.remind(timezone.now())
     if events.undispatched(1):
         _dispatch_soon(runtime.current())
     _deliver(notifications.due_deliveries())

@@ -23,6 +23,7 @@ def test_a_commit_reaches_the_cluster_by_a_manual_sync(world: World) -> None:
         ("ConfigMap", "Synced"),
     }
     assert list(Event.objects.order_by("id").values_list("name", flat=True)) == [
+        "created",
         "drift-detected",
         "sync-started",
         "sync-succeeded",

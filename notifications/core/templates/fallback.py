@@ -22,16 +22,15 @@ _MOST_LINES = 10
 
 
 def built_in(event: Mapping[str, Any], why: str = "") -> Message:
-    """Severity mark, summary, project, cluster, revisions, failing resources with messages, link; all plain text.
+    """Severity mark, summary, project, cluster, revisions, what changed (failed first), link; all plain text.
+
+    A fallback says only what failed.
 
     `why` is the reason when this stands in for a template that failed; it is kept on the Delivery, not shown.
     """
     severity = severity_of(event)
     summary = one_line(event.get("summary")) or one_line(event.get("name")) or "An event without a summary"
-    lines = [_described(change) for change in _failing(event)]
-    total = len(lines)
-    if total > _MOST_LINES:
-        lines = [*lines[:_MOST_LINES], f"and {total - _MOST_LINES} more"]
+    lines = _lines(event, only_failing=bool(why))
     operation = event.get("operation")
     if isinstance(operation, Mapping) and operation.get("message") and severity in ("error", "critical"):
         lines.insert(0, one_line(operation["message"]))
@@ -84,17 +83,42 @@ def _revision(revision: Mapping[str, Any]) -> str:
     return f"{short} {cut(message, 200)}".strip()
 
 
-def _failing(event: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _lines(event: Mapping[str, Any], *, only_failing: bool) -> list[str]:
+    """What changed, failed first, and which applications are affected; ten lines and a count of the others."""
     changes = event.get("changes")
     known = [change for change in changes if isinstance(change, Mapping)] if isinstance(changes, list) else []
-    return [
-        change for change in known if change.get("action") == "failed" or change.get("health") == "Degraded"
+    known.sort(key=lambda change: not _is_failing(change))
+    shown = [
+        one for one in known if _is_failing(one) or not (only_failing or one.get("action") == "unchanged")
     ]
+    lines = [_described(change) for change in shown]
+    omitted = event.get("changes_omitted")
+    more = max(len(lines) - _MOST_LINES, 0) + (omitted if isinstance(omitted, int) else 0)
+    lines = lines[:_MOST_LINES] + ([f"and {more} more"] if more else [])
+    detail = event.get("detail")
+    return [*lines, *(_affected(detail) if isinstance(detail, Mapping) else [])]
+
+
+def _affected(detail: Mapping[str, Any]) -> list[str]:
+    names, total = detail.get("applications"), detail.get("applications_total")
+    if not isinstance(names, list) or not isinstance(total, int) or not names:
+        return []
+    shown = ", ".join(one_line(name) for name in names)
+    more = f" and {total - len(names)} more" if total > len(names) else ""
+    return [f"{total} application{'' if total == 1 else 's'}: {shown}{more}"]
+
+
+def _is_failing(change: Mapping[str, Any]) -> bool:
+    return change.get("action") == "failed" or change.get("health") == "Degraded"
 
 
 def _described(change: Mapping[str, Any]) -> str:
     name = "/".join(str(change[key]) for key in ("kind", "namespace", "name") if change.get(key))
     message = one_line(change.get("message") or change.get("health_message"))
+    if not _is_failing(change):
+        # Of what went well only a reason is worth a word: why a hook did not run.
+        done = one_line(change.get("action"))
+        message = " - ".join(part for part in (done, one_line(change.get("hook_reason"))) if part)
     return f"{marks.scrub(name)}: {cut(message, 300)}" if message else marks.scrub(name)
 
 
