@@ -108,6 +108,27 @@ class Sync(Door):
         return Response(rehearse(ask)) if self.dry_run else Response(ask(), status=202)
 
 
+class Takeover(Door):
+    @documented(
+        "Take over what Argo CD, another hub or another application owns and this one wants",
+        body=shapes.TakeoverRequest,
+        answer=shapes.Operation,
+        status=202,
+        dry_run=True,
+    )
+    def post(self, request: Request, name: str) -> Response:
+        app = find(request, name, "sync")
+        rights.demand(person(request), "override", app.project, f"application {name}")
+        values = operations.read_takeover(document_of(request) if request.data else {})
+
+        def ask() -> dict[str, Any]:
+            operation = operations.takeover(actor(request), app, values)
+            nudging.look([app.id])
+            return detail(operation)
+
+        return Response(rehearse(ask)) if self.dry_run else Response(ask(), status=202)
+
+
 class Running(Door):
     @documented("The operation that runs or waits", answer=shapes.Operation)
     def get(self, request: Request, name: str) -> Response:

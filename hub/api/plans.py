@@ -14,6 +14,7 @@ from hub.api.door import Door, document_of
 from hub.api.operations import detail
 from hub.api.requests import actor
 from hub.errors import HubError
+from hub.models import SyncOperation
 from hub.reconcile.previewing import preview
 from hub.services import operations
 
@@ -38,13 +39,15 @@ class PlanAnswer(serializers.Serializer[dict[str, object]]):
 class Plan(Door):
     @documented(
         "What a sync would do now, or at other revisions; nothing is written",
-        body=shapes.SyncRequest,
+        body=shapes.PlanRequest,
         answer=PlanAnswer,
     )
     def post(self, request: Request, name: str) -> Response:
         app = find(request, name)
-        values = operations.read_request(document_of(request) if request.data else {})
-        return Response(preview(app, values))
+        document = document_of(request) if request.data else {}
+        takes = document.pop("takeover", False) is True
+        kind = SyncOperation.Kind.TAKEOVER if takes else SyncOperation.Kind.SYNC
+        return Response(preview(app, operations.read_request(document), kind=kind))
 
 
 class Rollback(Door):

@@ -52,6 +52,7 @@ urlpatterns = [
     path(ONE, applications.OneApplication.as_view()),
     path(f"{ONE}/sync", operations.Sync.as_view()),
     path(f"{ONE}/plan", plans.Plan.as_view()),
+    path(f"{ONE}/takeover", operations.Takeover.as_view()),
     path(f"{ONE}/rollback", plans.Rollback.as_view()),
     path(f"{ONE}/pin", plans.Pin.as_view()),
     path(f"{ONE}/refresh", applications.Refresh.as_view()),

@@ -158,4 +158,7 @@ class ResourceStatus(models.Model):
                 fields=["application", "group", "kind", "namespace", "name"], name="one_row_per_resource"
             )
         ]
-        indexes = [models.Index(fields=["kind", "namespace", "name"], name="resource_lookup")]
+        indexes = [
+            models.Index(fields=["kind", "namespace", "name"], name="resource_lookup"),
+            models.Index(fields=["application"], name="resource_shared", condition=models.Q(reason="shared")),
+        ]

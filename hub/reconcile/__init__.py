@@ -22,6 +22,7 @@ from hub.reconcile import (
     losing,
     operating,
     pinning,
+    sharing,
     sourcing,
 )
 from hub.reconcile.frame import Catalogue, Frame, PassResult
@@ -71,6 +72,7 @@ def _walk(frame: Frame) -> None:
         automation.after_operation(frame, work)
         picture = judging.judge(frame, desired, seen)
     concluding.conclude(frame, desired, seen, picture, work, found)
+    sharing.tell_owners(frame)
 
 
 def _delete(frame: Frame, operation: SyncOperation | None, catalogue: Catalogue) -> None:

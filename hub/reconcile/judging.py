@@ -9,6 +9,7 @@ from datetime import datetime
 import hub.reconcile.autoscalers as autoscalers
 import hub.reconcile.baselines as baselines
 import hub.reconcile.fencing as fencing
+import hub.reconcile.sharing as sharing
 from clusters.core.diff import (
     Change,
     Difference,
@@ -24,7 +25,7 @@ from clusters.core.diff import (
 )
 from clusters.core.health import Health, Part, aggregate
 from clusters.core.hooks import classify, finished_job, is_run_once
-from clusters.core.manifests import Manifest, ResourceKey, managed_by, metadata_map, owner_of
+from clusters.core.manifests import Manifest, ResourceKey, managed_by, metadata_map
 from clusters.core.plan import parse_sync_options
 from clusters.core.plan.options import SYNC_OPTIONS, resource_options
 from clusters.services import assess_health
@@ -145,7 +146,7 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
     had_baseline = bool(row and row.baseline)
     lines: list[dict[str, object]] = []
     changed, error = False, ""
-    shared = _shared_with(frame, live, key)
+    shared = sharing.owner_elsewhere(frame, live, key)
     if live is not None:
         changed, lines, error = _differs(frame, desired, key, target, live)
     finished = live is None and known and row is not None and bool(row.completed_at) and is_run_once(target)
@@ -217,17 +218,6 @@ def _lines(found: tuple[Change, ...] | tuple[Difference, ...], live: Manifest) -
         }
         for line in lines
     ]
-
-
-def _shared_with(frame: Frame, live: Manifest | None, key: ResourceKey) -> str:
-    """Who else owns the live object of a target, empty when nobody does (5.3)."""
-    if live is None:
-        return ""
-    owner = owner_of(live, application=frame.app.name, hub_id=frame.hub_id, target=key)
-    if owner.kind == "other_application":
-        living = type(frame.app).objects.filter(name=owner.application).exists()
-        return owner.label if living else ""
-    return owner.label if owner.kind in {"argocd", "argocd_label", "other_hub"} else ""
 
 
 def _write_row(
@@ -307,6 +297,9 @@ def _conditions(frame: Frame, desired: Desired, seen: Seen, picture: Picture) ->
             picture.conditions.append(("ComparisonError", f"{key}: {verdict.message}", "not_comparable"))
         if verdict.reason == "shared":
             picture.conditions.append(("SharedResource", f"{key} {verdict.message}", ""))
+    for key, name in sharing.wished_by_others(frame):
+        if picture.verdicts.get(key) is not None and picture.verdicts[key].reason != "shared":
+            picture.conditions.append(("SharedResource", f"{key} is wanted by application {name}, too", ""))
     for key, found in desired.classes.items():
         if found.unknown and found.kind == "ignored":
             picture.conditions.append(

@@ -292,9 +292,9 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
         return
     _remember_hooks(frame, work)
     _offer_prune_plan(work)
-    full = (
-        not operation.request.get("resources") and not operation.request.get("keys") and not work.plan.dry_run
-    )
+    asked = operation.request
+    partial = asked.get("resources") or asked.get("keys") or operation.kind == SyncOperation.Kind.TAKEOVER
+    full = not partial and not work.plan.dry_run
     if phase == Phase.SUCCEEDED and full and work.desired is not None:
         frame.app.synced_digest = work.desired.digest
         frame.app.synced_revisions = list(work.desired.revisions)

@@ -15,7 +15,9 @@ from hub.reconcile.frame import Frame
 from hub.services import leases
 
 
-def preview(app: Application, values: dict[str, Any]) -> dict[str, Any]:
+def preview(
+    app: Application, values: dict[str, Any], *, kind: str = SyncOperation.Kind.SYNC
+) -> dict[str, Any]:
     """The plan of a request at its revisions (or the newest known): steps, hooks and why, prunes, masked diff, digest.
 
     Reads the cluster and the repository, writes nothing but rendered manifests by digest. Raises HubError
@@ -35,7 +37,9 @@ def preview(app: Application, values: dict[str, Any]) -> dict[str, Any]:
         raise HubError(
             "nothing_rendered", f"{app.name} has not been rendered yet", "refresh it first", status=409
         )
-    operation = SyncOperation(application=app, number=0, request=values, initiator={"kind": "user"})
+    operation = SyncOperation(
+        application=app, number=0, kind=kind, request=values, initiator={"kind": "user"}
+    )
     seen = looking.look(frame, desired, None)
     if seen.problem is not None:
         raise HubError("cluster_unreachable", seen.problem.message, permanent=False, status=503)

@@ -46,6 +46,20 @@ REQUEST = specs.record(
 )
 
 
+TAKEOVER = specs.record(
+    {"dry_run": specs.flag, "resources": specs.list_of(RESOURCE), "reason": specs.text(255)}
+)
+
+
+def read_takeover(doc: Any) -> dict[str, Any]:
+    """A checked takeover request. Raises InvalidDocument."""
+    errors: specs.Errors = {}
+    values = TAKEOVER(doc or {}, "", errors)
+    if errors:
+        raise InvalidDocument(errors, code="invalid", status=400)
+    return dict(values)
+
+
 def read_request(doc: Any) -> dict[str, Any]:
     """A checked sync request. Raises InvalidDocument."""
     errors: specs.Errors = {}
@@ -145,6 +159,15 @@ def _supersede(unfinished: list[SyncOperation], by: SyncOperation) -> None:
         )
         older.phase = SyncOperation.Phase.SUPERSEDED
         approvals.ended(older)
+
+
+def takeover(actor: Actor, app: Application, values: Mapping[str, Any]) -> SyncOperation:
+    """Take what others own and this Application wants: our keys on it, theirs off, their managed fields moved (5.3).
+
+    `resources` choose; without them all of it. Nothing else is written, hooks and prunes are off. Raises HubError
+    as `request` does.
+    """
+    return request(actor, app, values, kind=SyncOperation.Kind.TAKEOVER)[0]
 
 
 @transaction.atomic

@@ -129,6 +129,17 @@ def test_app_diff_names_the_paths_and_ends_with_1() -> None:
     assert ".data.level" in table
 
 
+def test_app_takeover_names_its_resources() -> None:
+    app = factories.application("web")
+    with pytest.raises(CommandError, match="is not group/Kind/namespace/name"):
+        call_command("app", "takeover", "web", "--resource", "ConfigMap/one")
+    assert run("app", "takeover", "web", "--resource", "/ConfigMap/shop/one", "--reason", "moving")[0] == 0
+    operation = app.operations.get()
+    assert operation.kind == "takeover"
+    chosen = {"group": "", "kind": "ConfigMap", "namespace": "shop", "name": "one"}
+    assert operation.request == {"reason": "moving", "resources": [chosen]}
+
+
 def test_app_refresh_terminate_and_history() -> None:
     app = factories.application("web")
     with pytest.raises(CommandError, match="no operation of web is running"):

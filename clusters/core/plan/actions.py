@@ -7,7 +7,10 @@ from typing import Any
 from clusters.core.hooks import HOOK_FINALIZERS, hook_body
 from clusters.core.manifests import (
     ARGOCD_FIELD_MANAGER,
+    ARGOCD_INSTALLATION_ANNOTATION,
+    ARGOCD_TRACKING_ANNOTATION,
     FIELD_MANAGER,
+    LAST_APPLIED_ANNOTATION,
     OPERATION_ANNOTATION,
     Manifest,
     ResourceKey,
@@ -19,6 +22,7 @@ from clusters.core.plan.observed import Situation
 from clusters.core.plan.settle import finalizers, uid_of
 from clusters.core.plan.steps import Action
 
+FORMER_KEYS = (ARGOCD_TRACKING_ANNOTATION, ARGOCD_INSTALLATION_ANNOTATION, LAST_APPLIED_ANNOTATION)
 KUBECTL_MANAGERS = frozenset({"kubectl-client-side-apply", "before-first-apply"})
 
 
@@ -141,6 +145,19 @@ def adopt_action(situation: Situation, task: Task) -> Action | None:
         managers=managers,
         task_id=task.id,
     )
+
+
+def release_action(situation: Situation, task: Task) -> Action | None:
+    """Takes the former owner's keys off an object that is taken over, whoever wrote them (5.3)."""
+    live = situation.live(task)
+    if situation.plan.kind != "takeover" or live is None:
+        return None
+    held = [name for name in FORMER_KEYS if name in metadata_map(live, "annotations")]
+    if not held:
+        return None
+    body: list[dict[str, Any]] = [{"op": "test", "path": "/metadata/uid", "value": uid_of(live)}]
+    body += [{"op": "remove", "path": f"/metadata/annotations/{name.replace('/', '~1')}"} for name in held]
+    return Action("patch", task.key, body=body, api_version=task.api_version, task_id=task.id)
 
 
 def wish_action(wish: NamespaceWish, live: Manifest | None) -> Action | None:

@@ -10,6 +10,7 @@ from clusters.core.plan.actions import (
     adopt_action,
     delete_action,
     needs_delete,
+    release_action,
     strip_action,
     write_action,
 )
@@ -123,8 +124,17 @@ def _wait_established(situation: Situation, batch: Batch, crds: Sequence[Task]) 
 
 
 def _adopt(batch: Batch, situation: Situation, tasks: Sequence[Task]) -> Step | None:
-    actions = [action for task in tasks if (action := adopt_action(situation, task))]
-    return _step("adopt", f"moving managed fields in {_say(batch)}", actions, stop=False)
+    """The former owner's keys go first, then its managed fields become ours."""
+    groups = [
+        tuple(action for task in tasks if (action := make(situation, task)))
+        for make in (release_action, adopt_action)
+    ]
+    found = tuple(group for group in groups if group)
+    return (
+        Step("adopt", f"moving managed fields in {_say(batch)}", found, stop_on_failure=False)
+        if found
+        else None
+    )
 
 
 def _apply(situation: Situation, batch: Batch, tasks: Sequence[Task]) -> Step:

@@ -94,8 +94,15 @@ class _Builder:
         if found.kind == "hook":
             if self.selection.takes_hooks:
                 self.tasks += self._hook_tasks(manifest, key, found)
-        elif self.request.kind != "prune" and self.selection.chooses(key, manifest):
+        elif self._is_asked(key) and self.selection.chooses(key, manifest):
             self.tasks.append(self._resource_task(manifest, key, found.wave))
+
+    def _is_asked(self, key: ResourceKey) -> bool:
+        """A prune applies nothing; a takeover only what somebody else owns."""
+        if self.request.kind != "takeover":
+            return self.request.kind != "prune"
+        live = self.facts.live.get(key)
+        return live is not None and judge_owner(live, key, replace(self.request, kind="sync"), self.facts)[1]
 
     def _resource_task(self, manifest: Manifest, key: ResourceKey, wave: int) -> Task:
         live = self.facts.live.get(key)

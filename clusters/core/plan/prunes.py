@@ -51,7 +51,9 @@ def extras(application: str, facts: PlanFacts) -> list[tuple[ResourceKey, Manife
 def prune_tasks(
     request: PlanRequest, facts: PlanFacts, selection: Selection
 ) -> tuple[list[Task], list[Finding]]:
-    """One task per extra: a prune, or `leave` with the reason why it stays."""
+    """One task per extra: a prune, or `leave` with the reason why it stays. A takeover has none."""
+    if request.kind == "takeover":
+        return [], []
     found = [(key, live) for key, live in extras(request.application, facts) if selection.chooses(key, live)]
     if request.kind == "prune":
         found = [(k, live) for k, live in found if facts.confirmed_prunes.get(k) == _uid(live)]

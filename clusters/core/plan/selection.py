@@ -54,7 +54,7 @@ class Selection:
             keys=request.keys,
             choices=tuple(Choice.parse(text) for text in request.resources),
             labels=request.labels,
-            takes_hooks=not (selective or never or request.kind == "prune"),
+            takes_hooks=not (selective or never or request.kind in ("prune", "takeover")),
             partial=selective,
         )
 

@@ -38,9 +38,11 @@ from hub.api.shapes.records import (
     Manifests,
     Operation,
     OperationSummary,
+    PlanRequest,
     Resource,
     Settings,
     SyncRequest,
+    TakeoverRequest,
     Version,
 )
 from hub.api.shapes.stock import (
@@ -90,6 +92,7 @@ __all__ = [
     "NewToken",
     "Operation",
     "OperationSummary",
+    "PlanRequest",
     "Project",
     "ProjectDocument",
     "ProjectPatch",
@@ -106,6 +109,7 @@ __all__ = [
     "Status",
     "SyncPolicy",
     "SyncRequest",
+    "TakeoverRequest",
     "Token",
     "TokenOnce",
     "Tokens",

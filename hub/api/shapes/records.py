@@ -33,6 +33,28 @@ SyncRequest = make(
     reason=text(),
     sync_options=texts(),
 )
+TakeoverRequest = make(
+    "TakeoverRequest",
+    "What to take over from its owners; without resources all that is wanted and shared.",
+    dry_run=flag(),
+    resources=objects(),
+    reason=text(),
+)
+PlanRequest = make(
+    "PlanRequest",
+    "What to plan: a sync, or with takeover: true a takeover of the same resources.",
+    revisions=texts(),
+    prune=flag(),
+    force=flag(),
+    apply_all=flag(),
+    skip_hooks=flag(),
+    run_all_hooks=flag(),
+    resources=objects(),
+    labels=words(),
+    strategy=text(),
+    sync_options=texts(),
+    takeover=flag(),
+)
 Confirmation = make("Confirmation", "Names the digest that waits.", digest=s.CharField(), choice=text())
 _OPERATION: Fields = {
     "id": s.UUIDField(required=False),

@@ -41,8 +41,18 @@ def find(name: str) -> Application:
     return app
 
 
+def _resource(text: str) -> dict[str, str]:
+    """`group/Kind/namespace/name`; the first part is empty for the core group. Raises HubError."""
+    parts = text.split("/")
+    if len(parts) != 4 or not parts[1] or not parts[3]:
+        raise HubError(
+            "invalid", f"{text!r} is not group/Kind/namespace/name", "for example /Service/shop/web"
+        )
+    return dict(zip(("group", "kind", "namespace", "name"), parts, strict=True))
+
+
 class Command(VerbCommand):
-    help = "Applications: list, get, sync, diff, wait, refresh, terminate, history"
+    help = "Applications: list, get, sync, takeover, diff, wait, refresh, terminate, history"
 
     def arguments(self, verb: str, parser: CommandParser) -> None:
         if verb == "list":
@@ -59,6 +69,12 @@ class Command(VerbCommand):
             parser.add_argument("--revision", default="", help="another commit, tag or branch")
             parser.add_argument("--reason", default="")
             parser.add_argument("--wait", action="store_true", help="as `app wait` afterwards")
+        if verb == "takeover":
+            parser.add_argument("--dry-run", action="store_true", help="ask the clusters, change nothing")
+            parser.add_argument(
+                "--resource", action="append", default=[], help="group/Kind/namespace/name; may be repeated"
+            )
+            parser.add_argument("--reason", default="")
         if verb == "refresh":
             parser.add_argument("--hard", action="store_true", help="also render anew")
         if verb in {"wait", "sync"}:
@@ -98,6 +114,18 @@ class Command(VerbCommand):
             self._wait(options, operation)
         else:
             self.show_one(options, {"number": operation.number, "phase": operation.phase})
+
+    def do_takeover(self, options: dict[str, Any]) -> None:
+        """Take over what others own and this application wants"""
+        app = find(options["name"])
+        asked: dict[str, Any] = {"reason": options["reason"]} if options["reason"] else {}
+        if options["dry_run"]:
+            asked["dry_run"] = True
+        if options["resource"]:
+            asked["resources"] = [_resource(text) for text in options["resource"]]
+        operation = operations.takeover(actor(), app, operations.read_takeover(asked))
+        nudges.look([app.id])
+        self.show_one(options, {"number": operation.number, "phase": operation.phase})
 
     def do_diff(self, options: dict[str, Any]) -> None:
         """What differs from Git, masked; code 1 when anything does"""

@@ -201,8 +201,22 @@ def test_e32_foreign_tracking_is_refused():
     assert (found.code, found.message) == ("SharedSkipped", "is owned by Argo CD application web")
     assert [f.type for f in run.plan.findings] == ["SharedResource"]
     assert world.written("apply") == ["ConfigMap/shop/c"]
-    assert isinstance(Run(world, [obj("Service", "s")], kind="takeover").walk(), Done)
-    assert "gitops-hub.io/tracking-id" in world.get("Service/shop/s")["metadata"]["annotations"]
+    assert isinstance(Run(world, [obj("Service", "s"), config("new")], kind="takeover").walk(), Done)
+    annotations = world.get("Service/shop/s")["metadata"]["annotations"]
+    assert "gitops-hub.io/tracking-id" in annotations
+    assert "argocd.argoproj.io/tracking-id" not in annotations
+    assert not world.has("ConfigMap/shop/new"), "a takeover writes nothing that nobody owned"
+
+
+def test_a_takeover_prunes_nothing_and_runs_no_hook():
+    world = World()
+    world.put_managed(config("x"))
+    world.put(obj("Service", "s", annotations={"argocd.argoproj.io/tracking-id": "web:/Service:shop/s"}))
+    run = Run(world, [obj("Service", "s"), hook("h", "PreSync")], kind="takeover")
+    assert isinstance(run.walk(), Done)
+    assert [task.key.name for task in run.plan.tasks] == ["s"]
+    assert world.has("ConfigMap/shop/x")
+    assert not world.has("Job/shop/h")
 
 
 def test_e33_two_applications_share():

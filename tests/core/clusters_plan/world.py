@@ -266,7 +266,7 @@ class World:
             return Outcome(action, False, code="not_found", permanent=True)
         after = copy.deepcopy(live)
         for op in action.body:
-            parts = op["path"].strip("/").split("/")
+            parts = [part.replace("~1", "/") for part in op["path"].strip("/").split("/")]
             node: Any = after
             for part in parts[:-1]:
                 node = node[int(part)] if isinstance(node, list) else node[part]
