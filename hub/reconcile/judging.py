@@ -10,6 +10,7 @@ import hub.reconcile.autoscalers as autoscalers
 import hub.reconcile.baselines as baselines
 import hub.reconcile.fencing as fencing
 import hub.reconcile.sharing as sharing
+import hub.reconcile.spaces as spaces
 from clusters.core.diff import (
     Change,
     Difference,
@@ -79,7 +80,14 @@ def judge(frame: Frame, desired: Desired, seen: Seen) -> Picture:
         parts = [_resource(frame, desired, seen, picture, key) for key in sorted(desired.by_key)]
         parts += _extras(frame, desired, seen, picture)
         _conditions(frame, desired, seen, picture)
-        verdict = application_status(picture.verdicts.values(), hooks_differ=_hooks_differ(frame, desired))
+        space_differs = spaces.differs(frame, desired, seen)
+        if space_differs:
+            picture.changed.add(spaces.key_of(frame))
+        verdict = application_status(
+            picture.verdicts.values(),
+            namespace_differs=space_differs,
+            hooks_differ=_hooks_differ(frame, desired),
+        )
         picture.sync, picture.counts = verdict.status, dict(verdict.reasons)
         picture.reason = max(verdict.reasons, key=lambda reason: verdict.reasons[reason], default="")
         picture.unknown_reason = (

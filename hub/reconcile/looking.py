@@ -86,6 +86,9 @@ def look(frame: Frame, desired: Desired, work: Work | None) -> Seen:
     keys |= {key for key, row in frame.rows.items() if not row.is_hook}
     keys |= work.wanted() if work is not None else set()
     kinds = {key[:2] for key in keys} | {key[:2] for key in frame.rows}
+    if frame.memory.get("namespace") or "managed_namespace_metadata" in (frame.app.sync_policy or {}):
+        # Not ours to list: one GET of the Namespace whose metadata the Application manages.
+        keys.add(ResourceKey("", "Namespace", "", frame.app.destination_namespace))
     with frame.stage("look"):
         _read(frame, seen, kinds, keys, _versions(desired))
         if work is not None:

@@ -17,6 +17,7 @@ import hub.reconcile.hoping as hoping
 import hub.reconcile.looking as looking
 import hub.reconcile.planning as planning
 import hub.reconcile.sourcing as sourcing
+import hub.reconcile.spaces as spaces
 import hub.reconcile.starting as starting
 import hub.reconcile.work as works
 from clusters.core.durations import parse_duration
@@ -295,6 +296,8 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
     asked = operation.request
     partial = asked.get("resources") or asked.get("keys") or operation.kind == SyncOperation.Kind.TAKEOVER
     full = not partial and not work.plan.dry_run
+    if phase == Phase.SUCCEEDED and not work.plan.dry_run:
+        spaces.remember(frame, work.plan.namespace_wish)
     if phase == Phase.SUCCEEDED and full and work.desired is not None:
         frame.app.synced_digest = work.desired.digest
         frame.app.synced_revisions = list(work.desired.revisions)

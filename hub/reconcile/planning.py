@@ -8,6 +8,7 @@ from typing import cast
 
 import hub.reconcile.fencing as fencing
 import hub.reconcile.sourcing as sourcing
+import hub.reconcile.spaces as spaces
 from clusters.core.hooks import HookSuccess
 from clusters.core.manifests import ResourceKey, canonical_json
 from clusters.core.plan import PlanFacts, PlanRequest, SyncOptions, parse_sync_options
@@ -31,7 +32,6 @@ def options_of(app: Application, operation: SyncOperation | None = None) -> Sync
 def plan_request(frame: Frame, operation: SyncOperation, desired: Desired) -> PlanRequest:
     """Who asks for what, from the operation's row and the Application's policy."""
     app, asked = frame.app, operation.request
-    policy = app.sync_policy or {}
     keys = frozenset(ResourceKey(*key) for key in asked.get("keys") or ())
     return PlanRequest(
         operation=str(operation.id),
@@ -52,8 +52,9 @@ def plan_request(frame: Frame, operation: SyncOperation, desired: Desired) -> Pl
         resources=tuple(_chosen(row) for row in asked.get("resources") or ()),
         labels=tuple(f"{name}={value}" for name, value in (asked.get("labels") or {}).items()),
         keys=keys,
-        namespace_metadata=policy.get("managed_namespace_metadata"),
-        namespace_manager=f"gitops-hub-ns-{app.id}",
+        namespace_metadata=spaces.wanted(frame, desired),
+        namespace_manager=spaces.manager(frame),
+        namespace_stale=spaces.is_stale(frame, desired),
         migration_manager=str(
             app.annotations.get("argocd.argoproj.io/client-side-apply-migration-manager", "")
         ),

@@ -176,6 +176,6 @@ def wish_action(wish: NamespaceWish, live: Manifest | None) -> Action | None:
         for name, wanted in (("labels", wish.labels), ("annotations", wish.annotations))
         for k, v in wanted.items()
     )
-    if same:
+    if same and not wish.stale:
         return None
     return Action("apply", key, body=body, api_version="v1", field_manager=wish.manager or FIELD_MANAGER)

@@ -253,6 +253,7 @@ class _Builder:
             labels=dict((managed or {}).get("labels") or {}),
             annotations=dict((managed or {}).get("annotations") or {}),
             manager=request.namespace_manager if managed is not None else FIELD_MANAGER,
+            stale=request.namespace_stale,
         )
 
     def _new_namespaces(self) -> frozenset[str]:

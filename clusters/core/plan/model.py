@@ -65,13 +65,17 @@ class InvalidTask:
 
 @dataclass(frozen=True, slots=True)
 class NamespaceWish:
-    """The destination Namespace that CreateNamespace or managedNamespaceMetadata asks for; never tracked or pruned."""
+    """The destination Namespace that CreateNamespace or managedNamespaceMetadata asks for; never tracked or pruned.
+
+    `stale`: something else was applied by this manager before, so it is applied even if nothing seems to differ.
+    """
 
     name: str
     create: bool = True
     labels: dict[str, str] = field(default_factory=dict)
     annotations: dict[str, str] = field(default_factory=dict)
     manager: str = ""
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ class PlanRequest:
     keys: frozenset[ResourceKey] = frozenset()
     namespace_metadata: Mapping[str, Mapping[str, str]] | None = None
     namespace_manager: str = ""
+    namespace_stale: bool = False
     migration_manager: str = ""
     identity: Mapping[str, Any] = field(default_factory=dict)
 
