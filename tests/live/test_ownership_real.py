@@ -42,7 +42,8 @@ def test_e32_after_a_takeover_the_object_is_ours(real_world: RealWorld, how: lis
     )
     world.run(app)
     kept = world.kube.get("apps/v1", "Deployment", "api", space)
-    assert kept["metadata"]["annotations"] == theirs["metadata"]["annotations"]
+    assert TRACKING in kept["metadata"]["annotations"]
+    assert kept["metadata"]["generation"] == theirs["metadata"]["generation"]
     assert any("Argo CD application old" in text for text in faults.conditions(app, "SharedResource"))
 
     operation = faults.ended(world, operations.takeover(DANA, app, {}))

@@ -16,10 +16,11 @@ from clusters.core.hooks import (
     operation_mark,
     runs_to_completion,
 )
-from clusters.core.manifests import FIELD_MANAGER, Manifest, ResourceKey, key_of, owner_of
+from clusters.core.manifests import FIELD_MANAGER, Manifest, ResourceKey, key_of
 from clusters.core.plan.model import Finding, InvalidTask, NamespaceWish, SyncPlan, Task, TaskAction
 from clusters.core.plan.options import ResourceOptions, resource_options
 from clusters.core.plan.order import CRD, bubble, place_prunes, sort_key, task_id
+from clusters.core.plan.owning import judge_owner
 from clusters.core.plan.prunes import prune_tasks
 from clusters.core.plan.request import PlanFacts, PlanRequest, source_of
 from clusters.core.plan.selection import Selection
@@ -263,24 +264,6 @@ class _Builder:
         if self.wish and self.wish.create and live.get(ResourceKey(*_NAMESPACE, "", self.wish.name)) is None:
             new.add(self.wish.name)
         return frozenset(new)
-
-
-def judge_owner(live: Manifest, key: ResourceKey, request: PlanRequest, facts: PlanFacts) -> tuple[str, bool]:
-    """The sentence about who owns the live object of a target, and whether it is left to that owner."""
-    owner = owner_of(live, application=request.application, hub_id=request.hub_id, target=key)
-    if owner.kind == "ours":
-        return "", False
-    if owner.kind in ("none", "copy"):
-        return "adopts existing object", False
-    if request.kind == "takeover":
-        return f"taken over from {owner.label}", False
-    if owner.kind == "other_application" and not facts.living(owner.application):
-        return f"adopts existing object, owner gone ({owner.label})", False
-    if owner.kind == "argocd_label":
-        if key in facts.confirmed_adoptions:
-            return "adopts existing object, confirmed", False
-        return f"is owned by {owner.label}; confirm the adoption", True
-    return f"is owned by {owner.label}", True
 
 
 def _served_by(desired: object) -> dict[ResourceKey, tuple[str, str]]:
