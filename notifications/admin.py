@@ -268,7 +268,7 @@ class DeliveryAdmin(RoomAdmin):
     fields = readonly_fields = (
         "state", "kind", "destination", "event", "trigger", "because", "attempts", "next_at", "created_at", "sent_at",
         "error_code", "error", "error_hint", "rendered", "rendered_why", "remarks", "sent_payload", "external",
-        "thread", "resend_of", "silence",
+        "thread", "resend_of", "folded_into", "silence",
     )  # fmt: skip
     actions = ("resend", "mark_sent")
 

@@ -21,6 +21,8 @@ from notifications.channels.base import DeliveryError, Network, Owed, Receipt, S
 from notifications.core.templates import Message
 
 TYPE = "email"
+# People read it: many messages of one kind may become one.
+FOLDS = True
 SECRETS = frozenset(["password"])
 KNOWN = SECRETS | {"host", "port", "username", "from", "html", "insecure_skip_verify", "require_tls"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]+")

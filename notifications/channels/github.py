@@ -23,6 +23,8 @@ from notifications.core.namespaces import full_name
 from notifications.core.templates import Message
 
 TYPE = "github"
+# Machines read it: every message stands alone.
+FOLDS = False
 SECRETS = frozenset(["privateKey"])
 KNOWN = SECRETS | {"appID", "installationID", "enterpriseBaseURL"}
 MAX_DESCRIPTION = 140

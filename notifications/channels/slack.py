@@ -23,6 +23,8 @@ from notifications.channels.base import Answer, DeliveryError, Network, Owed, Re
 from notifications.core.templates import Message
 
 TYPE = "slack"
+# People read it: many messages of one kind may become one.
+FOLDS = True
 SECRETS = frozenset(["token", "appToken", "signingSecret"])
 KNOWN = SECRETS | {
     "username",

@@ -18,6 +18,8 @@ from notifications.core.templates import Message
 
 TYPE = "teams-workflows"
 OLD_TYPE = "teams"
+# People read it: many messages of one kind may become one.
+FOLDS = True
 SECRETS = frozenset(["recipientUrls"])
 KNOWN = SECRETS
 MAX_BYTES = 28 * 1024

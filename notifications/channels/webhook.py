@@ -15,6 +15,8 @@ from notifications.core import marks
 from notifications.core.templates import Message
 
 TYPE = "webhook"
+# Machines read it: every message stands alone.
+FOLDS = False
 SECRETS = frozenset(["url", "headers", "basicAuth"])
 KNOWN = SECRETS | {"insecureSkipVerify", "retryMax", "retryWaitMin", "retryWaitMax"}
 

@@ -47,6 +47,8 @@ class Delivery(models.Model):
         UNCONFIRMED = "unconfirmed"
         SILENCED = "silenced"
         CANCELLED = "cancelled"
+        MERGED = "merged"
+        DIGESTED = "digested"
 
     class Kind(models.TextChoices):
         EVENT = "event"
@@ -55,6 +57,8 @@ class Delivery(models.Model):
         TEST = "test"
         RESEND = "resend"
         OPERATORS = "operators"
+        REMINDER = "reminder"
+        DIGEST = "digest"
 
     kind = models.CharField(max_length=9, choices=Kind, default=Kind.EVENT)
     destination = models.ForeignKey(Destination, on_delete=models.CASCADE, related_name="deliveries")
@@ -99,6 +103,10 @@ class Delivery(models.Model):
     token = models.CharField(max_length=32, default=opaque, editable=False)
 
     resend_of = models.ForeignKey("self", on_delete=models.SET_NULL, null=True, blank=True)
+    # Merged: the Delivery that says it instead, or that flushed the digest.
+    folded_into = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, blank=True, related_name="folded"
+    )
     silence = models.ForeignKey(
         Silence, on_delete=models.SET_NULL, null=True, blank=True, related_name="suppressed"
     )

@@ -40,6 +40,12 @@ def claim(delivery_id: int, now: datetime) -> bool:
     )
 
 
+def throttled(delivery_id: int, now: datetime) -> bool:
+    """Nothing can leave for its Destination yet: a claim now would only freeze what may still be folded."""
+    rows = Delivery.objects.filter(pk=delivery_id, state=Delivery.State.PENDING)
+    return rows.filter(destination__throttled_until__gt=now).exists()
+
+
 def take_over(delivery_id: int, now: datetime) -> bool:
     """Take one whose lease lapsed: its worker died, or its question is due."""
     return bool(

@@ -11,6 +11,7 @@ from django.db import transaction
 import notifications.services.alarms as alarms
 import notifications.services.claims as claims
 import notifications.services.clock as clock
+import notifications.services.folding as folding
 import notifications.services.outcomes as outcomes
 import notifications.services.pace as pace
 import notifications.services.rendering as rendering
@@ -43,6 +44,8 @@ def deliver(delivery_id: int) -> None:
 def _delivered(delivery_id: int) -> int | None:
     """One attempt; the id of the next in its lane when this one has ended."""
     now = clock.now()
+    if claims.throttled(delivery_id, now):
+        return None
     if not claims.claim(delivery_id, now) and not claims.take_over(delivery_id, now):
         return None
     row = Delivery.objects.select_related("event", "destination__service").get(pk=delivery_id)
@@ -119,7 +122,7 @@ def _hindered(row: Delivery) -> bool:
         )
         return True
     event = row.event
-    if event is not None and row.app and event.name != "deleted":
+    if event is not None and row.app and event.name != "deleted" and not folding.is_carrier(row):
         gone = EventCopy.objects.filter(app=row.app, name="deleted", id__gt=event.id).exists()
         if gone:
             claims.write(
@@ -140,13 +143,17 @@ def _prepared(row: Delivery, line: Line, now: datetime) -> bool:
     event = row.event.data if row.event is not None else {}
     changes = {}
     if payload is None:
-        message = rendering.message_of(event, row.templates, line.service, line.destination.recipient, now)
+        folding.gather(row, line.channel)
+        together = folding.message(row)
+        message = together or rendering.message_of(
+            event, row.templates, line.service, line.destination.recipient, now
+        )
         rendering.count_failure(row.templates, message, str(event.get("key", "")))
         payload = rendering.as_json(message)
         changes = {
             "rendered": "fallback" if message.fallback else "template",
             "rendered_why": message.fallback[:500],
-            "remarks": list(message.remarks),
+            "remarks": [*row.remarks, *message.remarks],
             "thread": message.thread[:255],
         }
     message = rendering.from_json(payload)
@@ -154,6 +161,8 @@ def _prepared(row: Delivery, line: Line, now: datetime) -> bool:
     with transaction.atomic():
         key = message.thread if row.kind != Delivery.Kind.TEST else ""
         place = threads.place(line.destination, key, row.pk, now)
+        if place.root and folding.newer_update(row, key):
+            return False
         if place.busy:
             later = now + schedule.BACK_OFF[0]
             claims.release(row, later, counts=False, payload=payload, **changes)

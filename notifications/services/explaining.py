@@ -35,6 +35,7 @@ def explain(event_key: str, recipient: str = "") -> list[str]:
     for row in rows:
         why = f" ({row.error})" if row.error else ""
         silence = f" by silence {row.silence_id}" if row.silence_id else ""
+        why += f" (see delivery {row.folded_into_id})" if row.folded_into_id else ""
         lines.append(f"delivery {row.pk} of {row.trigger} to {row.destination}: {row.state}{silence}{why}")
     return lines
 

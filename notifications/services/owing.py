@@ -9,6 +9,7 @@ from typing import Any
 
 import notifications.services.silences as silences
 from notifications.core import schedule
+from notifications.core.templates import thread_of
 from notifications.models import Delivery, Destination, EventCopy
 from notifications.models.config import State
 from notifications.services.keys import digest, episode_of
@@ -83,6 +84,7 @@ def _delivery(
         because=list(one.because),
         app=copy.app,
         episode=episode[:255],
+        thread="" if one.templates else thread_of({**copy.data, "episode": episode})[:255],
         state=state,
         error_code=code,
         error=sentence[:500],

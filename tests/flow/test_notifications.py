@@ -10,6 +10,7 @@ from django.utils import timezone
 from clusters.models import Cluster
 from hub.models import Application, Event
 from hub.services import applications, events, probing, switches
+from notifications.models import Delivery
 from notifications.services import due_deliveries
 from tests.flow import faults
 from tests.flow.conftest import DANA, World
@@ -214,3 +215,30 @@ def test_a_hook_that_was_skipped_says_why(world: World, desk: Desk) -> None:
     assert (skipped["kind"], skipped["name"]) == ("Job", "migrate")
     assert skipped["hook_reason"]
     assert skipped["hook_reason"] in json.dumps(desk.slack.messages("ops")[-1])
+
+
+def test_a_storm_is_folded(world: World, desk: Desk) -> None:
+    """41: 40 applications deployed by one commit: few messages, all 40 named or counted, rows `merged`."""
+    world.kube.create(NAMESPACE)
+    names = [f"app-{number:02}" for number in range(40)]
+    world.commit({f"{name}/c.yaml": config(name) for name in names})
+    apps = [world.application(name, path=name, sync_policy=AUTOMATED) for name in names]
+    for app in apps:
+        world.run(app)
+    desk.tell()
+    desk.subscribe("deployed")
+    world.commit({f"{name}/c.yaml": config(name, "2") for name in names})
+    world.poll()
+    for app in apps:
+        world.run(app)
+        assert app.sync_status == "Synced"
+    desk.tell()
+    texts = [message["text"] for message in desk.slack.messages("ops")]
+    assert len(texts) == 1
+    assert texts[0].startswith("✅ 40 applications: deployed\n")
+    assert [name in texts[0] for name in (names[0], names[19], names[20])] == [True, True, False]
+    assert texts[0].endswith("and 20 more")
+    assert Delivery.objects.filter(state="merged").count() == 39
+    assert set(Delivery.objects.filter(state="merged").values_list("folded_into__state", flat=True)) == {
+        "sent"
+    }

@@ -164,7 +164,9 @@ def test_a_burst_keeps_the_pace_and_loses_nothing(slack: SlackServer, time_: Fak
     subscribe("slack:#a", "slack:#b", events=["deployed"])
     slack.enforce_pace = True
     for number in range(60):
-        dispatch(event("deployed", key=f"k/{number}", summary=f"deployed {number:03}"))
+        # With buttons, so that none is folded into another.
+        buttons = [{"kind": "silence", "label": "Silence"}]
+        dispatch(event("deployed", key=f"k/{number}", summary=f"deployed {number:03}", buttons=buttons))
     run(time_, rounds=400, step=5.0)
     assert [call.status for call in slack.made("chat.postMessage") if call.status == 429] == []
     for name in ("a", "b"):

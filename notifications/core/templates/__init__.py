@@ -7,6 +7,7 @@ May live here: the Message, reading and rendering of templates, the fallback. Ma
     message_for(templates, occasion, missing=()) -> Message     never fails: a broken template becomes the fallback
     built_in(event) -> Message                                  what an event says without a template
     card_message(event) -> Message                              the same for an event with a card
+    folded(events, what) -> Message                             many events in one Message
 
 `Message.parts[channel]` is the block of an imported template for that one channel, rendered: documents are parsed
 values; for `webhook` it is {service: {method, path, body}}, where texts may hold names of secrets (`marks.fill` before
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from notifications.core.templates.card import card_message, has_card
 from notifications.core.templates.fallback import built_in, thread_of
 from notifications.core.templates.fields import CHANNELS, NOT_YET
+from notifications.core.templates.folded import folded
 from notifications.core.templates.imported import (
     ImportedTemplate,
     Occasion,
@@ -43,6 +45,7 @@ __all__ = [
     "Occasion",
     "built_in",
     "card_message",
+    "folded",
     "has_card",
     "merged",
     "message_for",
