@@ -3,14 +3,17 @@
 from django.urls import include, path
 
 from hub.admin.site import site
-from hub.api import about, errors, webhooks
+from hub.api import about, errors, slack, webhooks
+from hub.web import linking
 
 urlpatterns = [
     path("admin/", site.urls),
     path("api/webhook", webhooks.receive),
     path("api/v1/webhooks/<str:provider>", webhooks.receive),
     path("api/v1/webhooks/<str:provider>/<str:token>", webhooks.receive),
+    path("api/v1/slack/interactions", slack.interactions),
     path("api/v1/", include("hub.api.urls")),
+    path("link/<str:code>", linking.link),
     path("livez", about.livez),
     path("readyz", about.readyz),
     path("healthz", about.healthz),

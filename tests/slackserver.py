@@ -24,6 +24,7 @@ SCOPES = {
     "conversations.history": "channels:history",
     "conversations.replies": "channels:history",
     "users.info": "users:read",
+    "bots.info": "users:read",
     "views.open": "",
     "auth.test": "",
 }
@@ -281,7 +282,16 @@ class SlackServer:
 
     def _users_info(self, arguments: dict[str, Any]) -> dict[str, Any]:
         user = self.users.get(str(arguments.get("user")))
-        return {"ok": True, "user": user} if user else {"ok": False, "error": "user_not_found"}
+        member = {"deleted": False, "is_bot": False, "is_restricted": False, "is_ultra_restricted": False}
+        return {"ok": True, "user": {**member, **user}} if user else {"ok": False, "error": "user_not_found"}
+
+    def _bots_info(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        known = arguments.get("bot") == "B1"
+        return (
+            {"ok": True, "bot": {"id": "B1", "app_id": "A1"}}
+            if known
+            else {"ok": False, "error": "bot_not_found"}
+        )
 
     def _auth_test(self, _: dict[str, Any]) -> dict[str, Any]:
         return {"ok": True, "team_id": "T1", "team": "Test", "user_id": "UBOT", "bot_id": "B1"}

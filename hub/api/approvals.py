@@ -119,6 +119,7 @@ def answered(act: Callable[[], Decided], created: int = 200) -> Response:
     app = done.request.application
     if done.changed and app is not None:
         nudging.look([app.id])
+        nudging.tell()
     return Response(detail(done.request), status=created if done.changed else 200)
 
 

@@ -23,3 +23,10 @@ def probe(cluster: uuid.UUID) -> None:
     from hub.tasks import nudges
 
     nudges.send("hub.probe", [str(cluster)])
+
+
+def tell() -> None:
+    """Hand what just happened to notifications now, not at the next tick."""
+    from hub.tasks import nudges
+
+    nudges.send("hub.dispatch_events", [])

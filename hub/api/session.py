@@ -5,19 +5,20 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+from django.contrib.auth import logout, update_session_auth_hash
 from django.middleware.csrf import get_token
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+import hub.api.nudging as nudging
 import hub.api.shapes as shapes
 from hub.api.access import not_by_token, person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of
 from hub.api.requests import actor
 from hub.errors import HubError
-from hub.models import ApiToken, User
-from hub.services import accounts, audit, guessing, rights
+from hub.models import ApiToken, ChatIdentity, User
+from hub.services import accounts, audit, chat, guessing, rights, signing_in
 from hub.services.documents import InvalidDocument
 from hub.services.guessing import address_of
 
@@ -66,35 +67,12 @@ class Session(Door):
             or set(document) - {"username", "password"}
         ):
             raise InvalidDocument({"": ["the body is {username, password}, both texts"]}, status=400)
-        user = self._sign_in(request, username[:SHORT].lower(), password[:SHORT])
-        response = Response(who(user))
-        response.set_cookie(
-            guessing.DEVICE_COOKIE,
-            guessing.device_cookie(user.username),
-            max_age=int(guessing.DEVICE_AGE.total_seconds()),
-            secure=request.is_secure(),
-            httponly=True,
-            samesite="Strict",
-        )
-        return response
-
-    def _sign_in(self, request: Request, username: str, password: str) -> User:
-        """One sentence for every failure, the same work for names nobody has (A3, A11)."""
-        address, device = address_of(request), request.COOKIES.get(guessing.DEVICE_COOKIE, "")
-        guessing.check(username, address, device)
-        user = authenticate(request._request, username=username, password=password)
-        if not isinstance(user, User):
-            guessing.failed(username, address, device)
-            audit.record(
-                actor(request), "sign in", resource="account", name=username[:64], outcome="failed", level=3
-            )
-            raise HubError("sign_in_failed", "the name or the password is wrong", status=401)
-        guessing.succeeded(username, device)
-        login(request._request, user)
+        user = signing_in.sign_in(request._request, actor(request), username, password)
         get_token(request._request)
         request.user = user
-        audit.record(actor(request), "sign in", resource="account", name=username, level=2)
-        return user
+        response = Response(who(user))
+        signing_in.remember_device(response, user, secure=request.is_secure())
+        return response
 
     @documented("Sign out", status=204)
     def delete(self, request: Request) -> Response:
@@ -166,4 +144,25 @@ class OneToken(Door):
         if row is None:
             raise rights.NotFound("token")
         accounts.revoke_token(actor(request), row)
+        return Response(status=204)
+
+
+def identity(row: ChatIdentity) -> dict[str, Any]:
+    return {"id": row.pk, "issuer": row.issuer, "sub": row.sub, "linked_at": row.linked_at}
+
+
+class Identities(Door):
+    @documented("Your linked chat accounts", answer=shapes.Identities)
+    def get(self, request: Request) -> Response:
+        return Response({"items": [identity(row) for row in chat.identities(person(request))], "next": None})
+
+
+class OneIdentity(Door):
+    @documented("Unlink a chat account: its votes on open approvals are taken back", status=204)
+    def delete(self, request: Request, key: int) -> Response:
+        row = chat.identities(person(request)).filter(pk=key).first()
+        if row is None:
+            raise rights.NotFound("identity")
+        chat.unlink(actor(request), row)
+        nudging.tell()
         return Response(status=204)

@@ -36,6 +36,8 @@ urlpatterns = [
     path("me/password", session.Password.as_view()),
     path("me/tokens", session.Tokens.as_view()),
     path("me/tokens/<uuid:key>", session.OneToken.as_view()),
+    path("me/identities", session.Identities.as_view()),
+    path("me/identities/<int:key>", session.OneIdentity.as_view()),
     path("accounts", accounts.Accounts.as_view()),
     path("accounts/<str:username>", accounts.OneAccount.as_view()),
     path("projects", projects.Projects.as_view()),

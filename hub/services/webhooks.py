@@ -37,7 +37,12 @@ def receive(
 
 
 def _seen(hint: Hint) -> bool:
-    key = f"{hint.provider}:{hashlib.sha256(hint.delivery_id.encode()).hexdigest()}"
+    return seen(hint.provider, hint.delivery_id)
+
+
+def seen(provider: str, delivery_id: str) -> bool:
+    """Whether this delivery was accepted before, within 24 h; from now on it was."""
+    key = f"{provider}:{hashlib.sha256(delivery_id.encode()).hexdigest()}"
     WebhookDelivery.objects.filter(at__lt=timezone.now() - timedelta(hours=24)).delete()
     _, created = WebhookDelivery.objects.get_or_create(key=key)
     return not created

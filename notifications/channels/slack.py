@@ -35,6 +35,7 @@ KNOWN = SECRETS | {
     "insecureSkipVerify",
     "mode",
     "teamId",
+    "appId",
 }
 DEFAULT_API = "https://slack.com/api/"
 EVENT_TYPE = "hub_delivery"

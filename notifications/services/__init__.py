@@ -16,17 +16,21 @@ from notifications.services.figures import figures
 from notifications.services.history import Tested, cancel, mark_sent, prune, resend, send_test, tend
 from notifications.services.importing import import_config, import_told, save_trigger
 from notifications.services.slack_calls import (
+    Home,
     Interaction,
     SlackRequestRefused,
+    home,
     open_modal,
     post_ephemeral,
     read_payload,
     read_slack_request,
-    update,
+    rewrite_card,
+    services_of_team,
     user_info,
 )
 
 __all__ = [
+    "Home",
     "Interaction",
     "SlackRequestRefused",
     "Tested",
@@ -39,6 +43,7 @@ __all__ = [
     "enable",
     "explain",
     "figures",
+    "home",
     "import_config",
     "import_told",
     "mark_sent",
@@ -51,11 +56,12 @@ __all__ = [
     "read_payload",
     "read_slack_request",
     "resend",
+    "rewrite_card",
     "save_trigger",
     "send_test",
+    "services_of_team",
     "tend",
     "try_trigger",
-    "update",
     "user_info",
     "wants_view",
 ]

@@ -12,14 +12,21 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
+import structlog
+from django.db.models import QuerySet
+
 import notifications.services.clock as clock
 import notifications.services.configured as configured
 import notifications.services.rendering as rendering
+from guard.fields import DecryptionError
 from notifications.channels import slack, slackblocks
-from notifications.channels.base import Network
+from notifications.channels.base import DeliveryError, Network
+from notifications.core.links import safe_link
+from notifications.core.templates import card_message
 from notifications.errors import NotificationError
-from notifications.models import Service
+from notifications.models import Service, Thread
 
+log = structlog.get_logger(__name__)
 MAX_BODY = 1024 * 1024
 
 
@@ -58,7 +65,7 @@ class Interaction:
 def read_slack_request(headers: Mapping[str, str], body: bytes) -> Interaction:
     """Verify, then parse. `headers` by any case. Raises SlackRequestRefused; nothing of a refused body is kept.
 
-    Every Slack service's secret is tried, each may hold two (`signingSecret` as a list, or separated by a comma)
+    The secret of every Slack service of the hub is tried, each may hold two (`signingSecret` as a list, or separated by a comma)
     while it is being rotated.
     """
     secrets = _signing_secrets()
@@ -135,10 +142,20 @@ def _inputs(view: Mapping[str, Any]) -> dict[str, str]:
     return made
 
 
+def _trusted() -> QuerySet[Service]:
+    """The hub's own Slack services. Who holds a signing secret says who clicked, so a project's service never does."""
+    return Service.objects.filter(type=slack.TYPE, project="").order_by("name")
+
+
 def _signing_secrets() -> list[tuple[str, str]]:
     found = []
-    for row in Service.objects.filter(type=slack.TYPE).order_by("name"):
-        given = configured.settings_of(row.settings).get("signingSecret")
+    for row in _trusted():
+        try:
+            given = configured.settings_of(row.settings).get("signingSecret")
+        except DecryptionError as error:
+            # One service that cannot be read silences no other; what it signed is not believed.
+            log.error("the secret of a service cannot be read", service=row.name, why=str(error))
+            continue
         several = given if isinstance(given, list) else str(given or "").split(",")
         found += [(row.name, str(one).strip()) for one in several if str(one).strip()]
     return found
@@ -147,40 +164,95 @@ def _signing_secrets() -> list[tuple[str, str]]:
 # -- calls
 
 
+@dataclass(frozen=True)
+class Home:
+    """The workspace and the app that a service belongs to: a click from elsewhere is not meant for this hub."""
+
+    team_id: str
+    app_id: str
+
+
+def home(service: str, seconds: float = 1.0) -> Home:
+    """As the settings `teamId` and `appId` say, else as Slack says of the token. Raises DeliveryError."""
+    # Two calls may be needed, and together they get this long.
+    settings, network = _reach(service, seconds / 2)
+    team, app = str(settings.get("teamId") or ""), str(settings.get("appId") or "")
+    if team and app:
+        return Home(team, app)
+    who = slack.call("auth.test", {}, settings, network, form=True)
+    if not app:
+        bot = slack.call("bots.info", {"bot": str(who.get("bot_id", ""))}, settings, network, form=True)
+        app = _text(_map(bot, "bot"), "app_id")
+    return Home(team or _text(who, "team_id"), app)
+
+
+def services_of_team(team_id: str) -> list[str]:
+    """Names of the hub's Slack services in this workspace, as far as Slack answers."""
+    found = []
+    for row in _trusted():
+        try:
+            if home(row.name).team_id == team_id:
+                found.append(row.name)
+        except DeliveryError as error:
+            log.info("a workspace is not known now", service=row.name, code=error.code)
+    return found
+
+
 def open_modal(service: str, trigger_id: str, view: Mapping[str, Any]) -> None:
     """`views.open` within 2 s and without a retry: the trigger lives 3 s. Raises DeliveryError."""
     slack.call("views.open", {"trigger_id": trigger_id, "view": dict(view)}, *_reach(service, 2.0))
 
 
-def post_ephemeral(service: str, channel_id: str, user_id: str, text: str, *, data: bool = True) -> None:
-    """A private answer in a channel. `data`: the text is escaped, no mention and no link. Raises DeliveryError."""
-    shown = slackblocks.escape(text) if data else text
+def post_ephemeral(
+    service: str,
+    channel_id: str,
+    user_id: str,
+    text: str,
+    *,
+    link: tuple[str, str] | None = None,
+    seconds: float = 5.0,
+) -> None:
+    """A private answer in a channel: the text is escaped, no mention and no link but `link` (label, address).
+
+    Raises DeliveryError.
+    """
+    shown = slackblocks.escape(text)[:3000]
+    address = safe_link(link[1]) if link is not None else None
+    if link is not None and address is not None:
+        shown += f"\n<{slackblocks.escape(address)}|{slackblocks.escape(link[0])}>"
     arguments = {
         "channel": channel_id,
         "user": user_id,
-        "text": shown[:3000],
+        "text": shown,
         "parse": "none",
         "link_names": False,
     }
-    slack.call("chat.postEphemeral", arguments, *_reach(service, 5.0))
+    slack.call("chat.postEphemeral", arguments, *_reach(service, seconds))
 
 
-def update(service: str, channel_id: str, ts: str, content: Mapping[str, Any]) -> None:
-    """Rewrite a message (`text`, `blocks`, `attachments`). Raises DeliveryError."""
-    allowed = {key: value for key, value in content.items() if key in ("text", "blocks", "attachments")}
-    arguments = {"channel": channel_id, "ts": ts, **allowed, "parse": "none", "link_names": False}
-    slack.call("chat.update", arguments, *_reach(service, 5.0))
+def rewrite_card(service: str, channel_id: str, event: Mapping[str, Any], *, seconds: float = 5.0) -> None:
+    """Bring the card in this channel to what the event says, if there is one. Raises DeliveryError."""
+    message = card_message(event)
+    settings, network = _reach(service, seconds)
+    rows = Thread.objects.filter(
+        service__name=service, service__project="", channel_id=channel_id, key=message.thread
+    ).exclude(root="")
+    for row in rows:
+        content = slackblocks.content(message, settings, event)
+        allowed = {key: value for key, value in content.items() if key in ("text", "blocks", "attachments")}
+        arguments = {"channel": channel_id, "ts": row.root, **allowed, "parse": "none", "link_names": False}
+        slack.call("chat.update", arguments, settings, network)
 
 
-def user_info(service: str, user_id: str) -> dict[str, Any]:
+def user_info(service: str, user_id: str, seconds: float = 1.0) -> dict[str, Any]:
     """`users.info` within 1 s; no answer is an error and never a permission. Raises DeliveryError."""
-    answer = slack.call("users.info", {"user": user_id}, *_reach(service, 1.0), form=True)
+    answer = slack.call("users.info", {"user": user_id}, *_reach(service, seconds), form=True)
     user = answer.get("user")
     return dict(user) if isinstance(user, Mapping) else {}
 
 
 def _reach(service: str, seconds: float) -> tuple[Mapping[str, Any], Network]:
-    row = Service.objects.filter(name=service, type=slack.TYPE).order_by("project").first()
+    row = _trusted().filter(name=service).first()
     if row is None:
         raise NotificationError("unknown_service", f"there is no Slack service {service[:60]!r}")
     return configured.settings_of(row.settings), replace(rendering.network(), timeout_s=seconds)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import itertools
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +15,7 @@ from django.test import Client
 
 from hub.models import ApprovalRequest, ChatIdentity, User
 from hub.services import events, telling
+from notifications.models import Service
 from tests.notifications.conftest import FakeClock, run, slack_service
 from tests.slackserver import SlackServer
 
@@ -28,9 +31,16 @@ class Chat:
     time: FakeClock
     client: Client = field(default_factory=Client)
     channel: str = "ops"
+    triggers: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         slack_service(self.slack, settings={"signingSecret": SECRET})
+
+    def configure(self, **settings: str) -> None:
+        """Other settings for the service."""
+        service = Service.objects.get(name="slack")
+        service.settings = json.dumps({"token": "xoxb-good-token-1", "apiURL": self.slack.url, **settings})  # type: ignore[assignment]
+        service.save()
 
     def told(self) -> None:
         while rows := events.undispatched():
@@ -74,7 +84,7 @@ class Chat:
             "user": {"id": sub, "team_id": "T1"},
             "team": {"id": "T1"},
             "api_app_id": "A1",
-            "trigger_id": "t.1",
+            "trigger_id": f"t.{next(self.triggers)}",
             "container": {"channel_id": "C00000003", "message_ts": "1.0"},
             "actions": [{"action_id": button["action_id"], "value": button.get("value", "")}],
             **more,
@@ -103,6 +113,7 @@ class Chat:
         )
 
     def signed(self, body: bytes, stamp: str = "") -> dict[str, str]:
+        """The headers that Slack would send with this body."""
         stamp = stamp or str(int(self.time().timestamp()))
         base = b"v0:" + stamp.encode() + b":" + body
         signature = "v0=" + hmac.new(SECRET.encode(), base, hashlib.sha256).hexdigest()

@@ -10,13 +10,21 @@ from django.test import Client
 
 from hub.api.throttle import buckets
 from hub.models import Project, User
+from hub.services.chat import clicks, people
+from notifications.services import clock
 from tests.hub import factories
+from tests.hub.approvals import Cast
+from tests.hub.chat import Chat
+from tests.notifications.conftest import FakeClock
+from tests.slackserver import SlackServer
 
 
 @pytest.fixture(autouse=True)
 def fresh_budgets() -> Iterator[None]:
     """Budgets count per process; a test starts with full ones."""
-    buckets.clear()
+    for limit in (buckets, clicks.limit):
+        limit.clear()
+    people.forget()
     yield
     buckets.clear()
 
@@ -36,6 +44,7 @@ def nudged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Any]]:
     monkeypatch.setattr(nudging, "look", lambda ids: sent.append(("look", list(ids))))
     monkeypatch.setattr(nudging, "poll", lambda ids: sent.extend(("poll", key) for key in ids))
     monkeypatch.setattr(nudging, "probe", lambda key: sent.append(("probe", key)))
+    monkeypatch.setattr(nudging, "tell", lambda: None)
     return sent
 
 
@@ -67,6 +76,21 @@ def charlie(bank: Project) -> User:
 @pytest.fixture
 def dana(db: None) -> User:
     return factories.user("dana", is_superuser=True, is_staff=True)
+
+
+@pytest.fixture
+def cast(db: None) -> Cast:
+    return Cast()
+
+
+@pytest.fixture
+def chat(db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
+    """A Slack whose channel #ops gets what happens."""
+    time = FakeClock()
+    monkeypatch.setattr(clock, "now", time)
+    with SlackServer() as server:
+        server.clock = lambda: time().timestamp()
+        yield Chat(server, time)
 
 
 class Api:

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from hub.core.events import Event as Happened
 from hub.models import Application, CardToken, SyncOperation
 from hub.services import approvals, events
 from hub.services.approvals.tokens import digest_of
-from notifications.services import clock
 from tests.hub.approvals import Cast, opened, person, policy, vote
 from tests.hub.chat import Chat
-from tests.notifications.conftest import FakeClock, subscribe
-from tests.slackserver import SlackServer
+from tests.notifications.conftest import subscribe
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def cast() -> Cast:
-    return Cast()
-
-
-@pytest.fixture
-def chat(monkeypatch: pytest.MonkeyPatch) -> Iterator[Chat]:
-    time = FakeClock()
-    monkeypatch.setattr(clock, "now", time)
-    with SlackServer() as server:
-        server.clock = lambda: time().timestamp()
-        yield Chat(server, time)
 
 
 def test_the_card_shows_what_is_asked_and_by_which_buttons(cast: Cast, chat: Chat) -> None:

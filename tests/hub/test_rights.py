@@ -45,9 +45,11 @@ OPEN = {
     ("GET", "/healthz"),
     ("HEAD", "/healthz"),
 }
-# Addresses that exist for everybody: the catch-all that answers 404, the sign-in form, webhooks that prove themselves.
+# Addresses that exist for everybody: the catch-all that answers 404, the sign-in form, webhooks and chats that prove
+# themselves, the page of a one-time code, which signs in by itself.
 NOWHERE = re.compile(
     r"^/api/v1/$|^/admin/(login|jsi18n)/|^/admin/\(\?P<url>|^/webhooks|^/api/(v1/)?webhooks?"
+    r"|^/api/v1/slack/interactions$|^/link/"
 )
 # Looking again changes nothing of what is wanted (AC2).
 MAY_ALSO_READERS = ("/refresh", "/plan")
@@ -144,7 +146,7 @@ def known(route: str, world: dict[str, Any]) -> dict[str, Any]:
 
 def object_routes() -> list[str]:
     found = [route for route in routes() if route.startswith("/api/v1/") and "<" in route]
-    own = ("/accounts/", "/tokens/", "/webhooks/")
+    own = ("/accounts/", "/tokens/", "/webhooks/", "/identities/")
     return [route for route in found if not any(part in route for part in own)]
 
 

@@ -25,7 +25,6 @@ from notifications.services import (
     open_modal,
     post_ephemeral,
     read_slack_request,
-    update,
     user_info,
 )
 from tests.notifications.conftest import FakeClock, event, run, slack_service, subscribe
@@ -283,24 +282,14 @@ def test_other_bad_requests_have_their_status(slack: SlackServer, time_: FakeClo
 @pytest.mark.django_db
 def test_the_calls_that_answer_a_person(slack: SlackServer, time_: FakeClock) -> None:
     slack_service(slack)
-    subscribe("slack:#a", events=["sync-failed"])
-    dispatch(event())
-    run(time_)
     open_modal(
         "slack",
         "t.1",
         {"type": "modal", "title": {"type": "plain_text", "text": "Why?"}, "private_metadata": "x"},
     )
-    post_ephemeral("slack", "C00000001", "U1", "no: <!channel>")
-    update(
-        "slack",
-        "C00000001",
-        slack.messages("a")[0]["ts"],
-        {"text": "closed", "blocks": [], "attachments": []},
-    )
+    post_ephemeral("slack", "C00000001", "U1", "no: <!channel>", link=("Look", "https://hub.example.com/x"))
     assert slack.views[0]["view"]["private_metadata"] == "x"
-    assert slack.ephemeral[0]["text"] == "no: &lt;!channel&gt;"
-    assert slack.messages("a")[0]["text"] == "closed"
+    assert slack.ephemeral[0]["text"] == "no: &lt;!channel&gt;\n<https://hub.example.com/x|Look>"
     assert user_info("slack", "U1")["name"] == "alice"
     with pytest.raises(DeliveryError):
         user_info("slack", "U9")

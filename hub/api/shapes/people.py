@@ -50,3 +50,14 @@ AccountOnce = make(
     **_ACCOUNT,
     **_TIMES,
 )
+Identity = make(
+    "Identity",
+    "A chat account that is this person.",
+    id=s.IntegerField(),
+    issuer=s.CharField(help_text="slack:<workspace>"),
+    sub=s.CharField(help_text="the account's id there"),
+    linked_at=s.DateTimeField(),
+)
+Identities = make(
+    "Identities", "All of one person.", items=Identity(many=True), next=s.CharField(allow_null=True)
+)

@@ -8,6 +8,7 @@ May live here: values and decisions. May not: rows, clocks, tokens, Slack.
 """
 
 from hub.core.approvals.card import Card, card, short_digest, still_open
+from hub.core.approvals.clicks import stranger, unfit
 from hub.core.approvals.policies import Demand, Policy, Require, Subject, combine, matches, read_policy
 from hub.core.approvals.states import ENDED, OPEN, Change, Happening, State, after
 from hub.core.approvals.votes import Question, Refusal, Standing, Tally, Voter, counts, refused, tally
@@ -37,5 +38,7 @@ __all__ = [
     "refused",
     "short_digest",
     "still_open",
+    "stranger",
     "tally",
+    "unfit",
 ]

@@ -12,6 +12,7 @@ May live here: transactions, locks, events and audit of every transition. May no
 
 from hub.services.approvals.deciding import (
     ApprovalRefused,
+    Decided,
     break_glass,
     cancel,
     decide,
@@ -48,11 +49,13 @@ from hub.services.approvals.requests import (
     standing,
     tally_of,
 )
-from hub.services.approvals.tokens import find_token, with_buttons
+from hub.services.approvals.telling import link_of
+from hub.services.approvals.tokens import find_token, latest_card, with_buttons
 
 __all__ = [
     "ApprovalRefused",
     "Ask",
+    "Decided",
     "any_policy",
     "break_glass",
     "cancel",
@@ -67,6 +70,8 @@ __all__ = [
     "expire_due",
     "fact",
     "find_token",
+    "latest_card",
+    "link_of",
     "note_refused",
     "open_request",
     "overrides_windows",

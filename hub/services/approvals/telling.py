@@ -124,6 +124,13 @@ def _card(row: ApprovalRequest, demand: Demand | None, tally: Tally | None) -> A
     )
 
 
+def latest(row: ApprovalRequest) -> dict[str, Any] | None:
+    """The newest mapping that has the card of this request."""
+    rows = Event.objects.filter(project=row.project, data__approval__request=row.number, data__has_key="card")
+    newest = rows.order_by("-id").first()
+    return dict(newest.data) if newest is not None else None
+
+
 def title(row: ApprovalRequest) -> str:
     """The sentence that every summary begins with."""
     return f"Approval {row.number}: {row.kind} in {row.app_name}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import hub.services.approvals.requests as requests
+import hub.services.approvals.telling as telling
 from hub.models import ApprovalRequest, CardToken
 
 ACTIONS = ("approve", "reject", "withdraw")
@@ -39,6 +40,12 @@ def with_buttons(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
         )
         buttons.append(_button(row, action, token))
     return {**mapping, "buttons": buttons}
+
+
+def latest_card(row: ApprovalRequest) -> Mapping[str, Any] | None:
+    """The newest event of this request with the buttons that work now, for a card that is behind."""
+    newest = telling.latest(row)
+    return with_buttons(newest) if newest is not None else None
 
 
 def _button(row: ApprovalRequest, action: str, token: str) -> dict[str, Any]:
