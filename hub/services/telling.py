@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
@@ -11,7 +11,6 @@ from django.db import transaction
 import hub.services.commits as commits
 import hub.services.events as events
 from hub.models import Application, Event
-from hub.models.operation import UNFINISHED
 from hub.services import approvals
 from hub.services.argoview import application_view, project_view
 from notifications import services as notifications
@@ -37,19 +36,31 @@ def observe(application: uuid.UUID) -> list[int]:
     if app is None:
         return []
     basis = events.basis(app)
-    if not notifications.wants_view(basis).needed:
-        return []
+    return notifications.observe(_view(app, basis)) if notifications.wants_view(basis).needed else []
+
+
+def observe_by_time() -> Iterator[int]:
+    """Once a minute: every application with a trigger that reads the clock, whether anything happened to it or not."""
+    asks = notifications.asking_by_time()
+    if asks is None:
+        return
+    ids = list(Application.objects.order_by("id").values_list("id", flat=True))
+    for start in range(0, len(ids), 200):
+        some = Application.objects.select_related("project", "cluster").filter(
+            id__in=ids[start : start + 200]
+        )
+        for app in some:
+            basis = events.basis(app)
+            if asks(basis):
+                yield from notifications.observe(_view(app, basis), by_time=True)
+
+
+def _view(app: Application, basis: Mapping[str, Any]) -> dict[str, Any]:
     revisions = [
         {"sha": sha, "repo": entry.get("repoURL", "")}
         for entry, sha in zip(app.sources, app.revisions, strict=False)
     ]
-    return notifications.observe(basis | _with_commits(app, revisions) | _shapes(app))
-
-
-def running() -> list[uuid.UUID]:
-    """Applications whose triggers may depend on the time that an operation takes: looked at every minute."""
-    rows = Application.objects.filter(operation_phase__in=UNFINISHED)
-    return list(rows.values_list("id", flat=True)[:500])
+    return {**basis, **_with_commits(app, revisions), **_shapes(app)}
 
 
 def _application(application: uuid.UUID) -> Application | None:

@@ -47,6 +47,19 @@ def _observe(application: uuid.UUID) -> None:
     _deliver(telling.observe(application))
 
 
+def _observe_by_time(local: runtime.Runtime | None) -> None:
+    if local is not None:
+        local.submit(observe_by_time)
+    else:
+        observe_by_time.delay()
+
+
+@shared_task(name="hub.observe_by_time")
+def observe_by_time() -> None:
+    """Triggers that read the clock, for every application that is subscribed to one (notifications.md 3.1)."""
+    _deliver(telling.observe_by_time())
+
+
 def _dispatch_soon(local: runtime.Runtime | None) -> None:
     if local is not None:
         local.submit(dispatch_now)
@@ -125,8 +138,7 @@ def tick() -> None:
         _dispatch_soon(runtime.current())
     _deliver(notifications.due_deliveries())
     if heartbeats.every("observe", 60):
-        for application in telling.running():
-            _observe(application)
+        _observe_by_time(runtime.current())
     heartbeats.beat("tick")
     log.debug("tick", due=len(due), busy=len(busy), seconds=round(time.monotonic() - started, 3))
 

@@ -62,6 +62,7 @@ class Alarm(models.Model):
     opening = models.JSONField(default=dict)
     ending = models.JSONField(null=True, blank=True)
     events = models.JSONField(default=list)
+    repeats = models.PositiveSmallIntegerField(default=0)
     due = models.DateTimeField(null=True, blank=True, db_index=True)
 
     class Meta:

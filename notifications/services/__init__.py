@@ -10,7 +10,7 @@ decisions that need no row (core), anything of the hub.
 
 from notifications.services.delivering import deliver, due_deliveries
 from notifications.services.destinations import disable, enable
-from notifications.services.dispatching import View, dispatch, observe, wants_view
+from notifications.services.dispatching import View, asking_by_time, dispatch, observe, wants_view
 from notifications.services.explaining import explain, preview, preview_stored, try_trigger
 from notifications.services.figures import figures
 from notifications.services.history import Tested, cancel, mark_sent, prune, resend, send_test, tend
@@ -35,6 +35,7 @@ __all__ = [
     "SlackRequestRefused",
     "Tested",
     "View",
+    "asking_by_time",
     "cancel",
     "deliver",
     "disable",

@@ -53,7 +53,7 @@ def recover(
         told = triggers.observe(rule.trigger, _value(row), event, now)
         _store(row.trigger, row.subject, row, told)
         for tell in told.tells:
-            owing.owe(copy, _recoveries(row.trigger, rule.trigger, tell), now)
+            owing.owe(copy, _to_those_told(row.trigger, rule.trigger, tell), now)
 
 
 def tick(now: datetime) -> None:
@@ -78,8 +78,8 @@ def _due(row: Alarm, now: datetime) -> None:
         copy = EventCopy.objects.filter(key=stored_key(tell.event.get("key", ""))).first()
         if copy is None:
             continue
-        if tell.kind == "recovery":
-            owing.owe(copy, _recoveries(row.trigger, rule.trigger, tell), now)
+        if tell.kind != "opening":
+            owing.owe(copy, _to_those_told(row.trigger, rule.trigger, tell), now)
         else:
             owing.owe(copy, _announced(row.trigger, rule.trigger, tell, config, now), now)
 
@@ -90,7 +90,12 @@ def _announced(key: str, rule: NativeTrigger, tell: Tell, config: Configured, no
     return owed_to(routes, rule.name, f"{key}/{tell.event.get('key')}", rule.send)
 
 
-def _recoveries(key: str, rule: NativeTrigger, tell: Tell) -> list[Owed]:
+def _to_those_told(key: str, rule: NativeTrigger, tell: Tell) -> list[Owed]:
+    """A recovery or a reminder, for every Destination that was owed the opening."""
+    reminder = tell.kind == "reminder"
+    dedupe = (
+        f"{tell.event.get('key')}/repeat/{tell.number}" if reminder else f"recovery/{tell.event.get('key')}"
+    )
     openings = (
         Delivery.objects.filter(trigger=rule.name, kind__in=_OWED, event__key__in=_openings(key, rule, tell))
         .exclude(state__in=_NOT_OWED)
@@ -103,10 +108,10 @@ def _recoveries(key: str, rule: NativeTrigger, tell: Tell) -> list[Owed]:
             service,
             recipient,
             rule.name,
-            f"{key}/recovery/{tell.event.get('key')}",
-            (),
+            f"{key}/{dedupe}",
+            rule.send if reminder else (),
             ("was told the beginning",),
-            Delivery.Kind.RECOVERY,
+            Delivery.Kind.REMINDER if reminder else Delivery.Kind.RECOVERY,
             row.episode,
         )
         for (service, recipient), row in places.items()
@@ -141,6 +146,7 @@ def _alarm(row: Alarm) -> triggers.Alarm:
         events=tuple(row.events),
         due=row.due,
         ending=row.ending,
+        repeats=row.repeats,
     )
 
 
@@ -158,5 +164,6 @@ def _store(key: str, subject: str, row: Alarm | None, told: Told) -> None:
             "ending": dict(alarm.ending) if alarm.ending is not None else None,
             "events": list(alarm.events),
             "due": alarm.due,
+            "repeats": alarm.repeats,
         },
     )

@@ -98,6 +98,12 @@ class Configured:
         )
         return Rule(name, trigger, since)
 
+    @property
+    def reads_clock(self) -> bool:
+        """Whether any trigger may begin to hold by the mere passing of time; those of the catalogue do not."""
+        rules = (_rule(row) for row in self.rows.values() if row.enabled)
+        return any(isinstance(rule.trigger, Trigger) and rule.trigger.reads_clock for rule in rules)
+
     def names(self, project: str) -> set[str]:
         """Known triggers, as routing needs them."""
         own = {name for (name, of), row in self.rows.items() if of in ("", project) and row.enabled}

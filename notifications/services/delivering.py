@@ -27,6 +27,7 @@ log = structlog.get_logger(__name__)
 # Shorter than the lease: nothing is written to the far side when somebody else may own the Delivery.
 WRITE_WITHIN_S = 30.0
 IN_A_ROW = 20
+_AGAIN = (Delivery.Kind.STILL, Delivery.Kind.REMINDER)
 
 
 def deliver(delivery_id: int) -> None:
@@ -148,6 +149,8 @@ def _prepared(row: Delivery, line: Line, now: datetime) -> bool:
         message = together or rendering.message_of(
             event, row.templates, line.service, line.destination.recipient, now
         )
+        if row.kind in _AGAIN:
+            message = rendering.again(message)
         rendering.count_failure(row.templates, message, str(event.get("key", "")))
         payload = rendering.as_json(message)
         changes = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -84,11 +84,12 @@ def dispatch(mapping: Mapping[str, Any]) -> list[int]:
     )
 
 
-def observe(view: Mapping[str, Any]) -> list[int]:
+def observe(view: Mapping[str, Any], *, by_time: bool = False) -> list[int]:
     """A stored status change of an application that is no Event, for imported triggers only (a "tick", 3.1).
 
     `view` has the keys of an event that describe the application: app, project, cluster, application, project_view,
-    commits, source_details. Skipped while an ended operation is newer than what is known of the health.
+    commits, source_details. Skipped while an ended operation is newer than what is known of the health. `by_time`:
+    nothing changed but the time, so only triggers that read the clock are asked.
     """
     event = _without_nul(view)
     application = event.get("application")
@@ -99,7 +100,9 @@ def observe(view: Mapping[str, Any]) -> list[int]:
         judging = _routed(event, now, is_tick=True)
         for name, routes in _by_trigger(judging.routing).items():
             rule = judging.config.rule(name, project_of(event))
-            if rule is not None and isinstance(rule.trigger, Trigger):
+            if rule is None or not isinstance(rule.trigger, Trigger):
+                continue
+            if not by_time or rule.trigger.reads_clock:
                 _alone(judging, rule, routes)
         return _owe_observed(judging) if judging.owed else []
 
@@ -238,7 +241,16 @@ def wants_view(mapping: Mapping[str, Any]) -> View:
 
     `mapping` needs app, project and cluster only.
     """
+    return _view(mapping, configured.load())
+
+
+def asking_by_time() -> Callable[[Mapping[str, Any]], bool] | None:
+    """Says of one application after another whether its subscribed triggers read the clock; None when none does."""
     config = configured.load()
+    return (lambda mapping: _view(mapping, config).every_minute) if config.reads_clock else None
+
+
+def _view(mapping: Mapping[str, Any], config: Configured) -> View:
     project = project_of(mapping)
     names = {one.trigger for one in route(mapping, config, clock.now()).routes}
     rules = [rule for name in names if (rule := config.rule(name, project)) is not None]
@@ -246,7 +258,7 @@ def wants_view(mapping: Mapping[str, Any]) -> View:
     sent = [name for rule in rules if isinstance(rule.trigger, NativeTrigger) for name in rule.trigger.send]
     templates, _, _ = configured.templates_of(sent, project) if sent else ([], [], None)
     needed = bool(imported) or any(isinstance(one, ImportedTemplate) for one in templates)
-    return View(needed, any(one.reads_clock for trigger in imported for one in trigger.conditions))
+    return View(needed, any(trigger.reads_clock for trigger in imported))
 
 
 def _native(judging: _Judging, rule: Rule, trigger: NativeTrigger, routes: list[Route]) -> None:

@@ -62,7 +62,7 @@ def _delivery(
     copy: EventCopy, one: Owed, destination: Destination, active: Sequence[Any], now: datetime
 ) -> Delivery:
     state, code, sentence, silence = Delivery.State.PENDING, "", "", None
-    if schedule.is_expired(copy.occurred_at, now):
+    if schedule.is_expired(copy.occurred_at, copy.received_at):
         state, code = Delivery.State.FAILED, "expired"
         sentence = "the event was older than a day when it was dispatched"
     elif State.DISABLED in (destination.state, destination.service.state):

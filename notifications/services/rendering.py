@@ -25,11 +25,13 @@ from notifications.core.templates import (
     built_in,
     message_for,
 )
+from notifications.core.templates.message import MAX_TITLE, cut
 from notifications.models import Delivery, Destination, Service
 from notifications.models import Template as TemplateRow
 from notifications.services.keys import episode_of
 from notifications.services.wishes import project_of
 
+_STILL = " (still)"
 _UPDATED = {"sync-started", "sync-succeeded", "deployed", "self-healed", "rollback"}
 
 
@@ -109,6 +111,13 @@ def message_of(
     elif not message.thread and not isinstance(templates[-1], ImportedTemplate):
         message = replace(message, thread=built_in(told).thread)
     return message
+
+
+def again(message: Message) -> Message:
+    """What is still so, said once more; the text of an imported template is its author's."""
+    if message.parts or not message.title:
+        return message
+    return replace(message, title=cut(message.title, MAX_TITLE - len(_STILL)) + _STILL)
 
 
 def policy_of(event: Mapping[str, Any]) -> str:

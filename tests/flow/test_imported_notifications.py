@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import yaml
 
 from hub.services import events, telling
 from notifications import services as notifications
 from tests.flow.conftest import World
+from tests.flow.desk import Desk, desk
 from tests.slackserver import SlackServer
 
+__all__ = ["desk"]
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: %s}\n"
 TRIGGER = """- when: app.status.operationState.phase in ['Succeeded'] and app.status.health.status == 'Healthy'
@@ -49,3 +53,41 @@ def _tell(world: World, app) -> None:  # type: ignore[no-untyped-def]
     owed += telling.observe(app.id)
     for number in [*owed, *notifications.due_deliveries()]:
         notifications.deliver(number)
+
+
+SLOW = """- when: time.Now().Sub(time.Parse(app.status.operationState.finishedAt)) > 5 * time.Minute
+  oncePer: app.status.operationState.syncResult.revision
+  send: [app-done]
+"""
+
+
+def test_five_minutes_are_seen_without_an_event(world: World, desk: Desk) -> None:
+    """A trigger that reads the clock is asked every minute for an application at rest, too (5)."""
+    notifications.import_config({"data": {"trigger.on-done": SLOW, "template.app-done": TEMPLATE}}, {})
+    sha = world.commit({"deploy/ns.yaml": NAMESPACE, "deploy/config.yaml": CONFIG % "blue"})
+    quiet = {"sync_policy": {"automated": {"prune": True}}}
+    note = {"notifications.argoproj.io/subscribe.on-done.slack": "ops"}
+    app = world.application(annotations=note, **quiet)
+    world.application("other", **quiet)
+    desk.tell(world, app)
+    _minute(desk)
+    assert desk.roots() == []
+    desk.clock.forward(minutes=6)
+    _minute(desk)
+    _minute(desk)
+    assert desk.roots() == [f"Application web runs {sha}"]
+
+
+def test_without_such_a_trigger_a_minute_costs_nothing(
+    world: World, desk: Desk, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(3):
+        world.application(f"app-{number}")
+    list(telling.observe_by_time())
+    with django_assert_max_num_queries(5):
+        assert list(telling.observe_by_time()) == []
+
+
+def _minute(desk: Desk) -> None:
+    assert all(isinstance(number, int) for number in telling.observe_by_time())
+    desk.tell()

@@ -208,7 +208,7 @@ def test_actions_call_the_services(site: AdminSite, dana: User, slack: SlackServ
 
 def test_bad_texts_are_refused_beside_their_field(site: AdminSite, dana: User) -> None:
     form = site._registry[Trigger].get_form(request(dana))(
-        {"name": "x", "kind": "native", "text": "on: [a]\nrepeat: 4h"}
+        {"name": "x", "kind": "native", "text": "on: [a]\nrepeat: often"}
     )
     assert not form.is_valid()
     assert "not supported yet" in str(form.errors["text"])

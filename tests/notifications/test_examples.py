@@ -162,6 +162,28 @@ def test_recovery_goes_where_the_alarm_went(slack: SlackServer, time_: FakeClock
     assert slack.messages("b") == []
 
 
+def test_what_stays_open_is_reminded_of_in_its_thread(slack: SlackServer, time_: FakeClock) -> None:
+    """Whoever was told the beginning is reminded every 8 hours, four times, also when that takes more than a day."""
+    slack_service(slack)
+    native("degraded", on=["health-degraded"], repeat="8h", max_repeats=4)
+    subscribe("slack:#a", triggers=["degraded"])
+    dispatch(event("health-degraded", key="web/health/1"))
+    run(time_)
+    subscribe("slack:#b", triggers=["degraded"])
+    for _ in range(50):
+        time_.forward(hours=1)
+        run(time_)
+    (root,) = slack.roots("a")
+    assert [message["text"].splitlines()[0] for message in slack.replies("a", root["ts"])] == [
+        "❌ health-degraded of web (still)"
+    ] * 4
+    assert slack.messages("b") == []
+    dispatch(event("health-recovered", key="web/health/1/recovered", resolves="web/health/1", at=time_()))
+    run(time_)
+    assert "recovered" in slack.replies("a", root["ts"])[-1]["text"]
+    assert set(states()) == {"sent"}
+
+
 def test_a_reopening_within_clear_for_is_not_told(slack: SlackServer, time_: FakeClock) -> None:
     slack_service(slack)
     native("calm", on=["health-degraded"], clear_for="2m")

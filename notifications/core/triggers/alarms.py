@@ -4,7 +4,7 @@
 |---|---|---|---|
 | none, closed | waiting until `occurred_at + for`, or told at once | nothing | |
 | waiting | the newer one is kept, the time stays | closed, nobody is told of either | told, announced |
-| announced | told again (another diff of the same episode) | clearing, or told and closed | |
+| announced | told again (another diff of the same episode) | clearing, or told and closed | reminded, if `repeat` says so |
 | clearing | announced again, nothing is told | the time stays | recovery is told, closed |
 """
 
@@ -24,7 +24,7 @@ State = Literal["waiting", "announced", "clearing", "closed"]
 class Alarm:
     """`events` are the ids of the opening events seen in this period, `opening` the newest, `ending` what ended it.
 
-    `due` is when `tick` must look again (waiting and clearing), else None.
+    `due` is when `tick` must look again, None when only an event can change anything. `repeats` counts reminders.
     """
 
     trigger: str
@@ -34,15 +34,18 @@ class Alarm:
     events: tuple[str, ...]
     due: datetime | None = None
     ending: Mapping[str, Any] | None = None
+    repeats: int = 0
 
 
 @dataclass(frozen=True)
 class Tell:
-    """Owe a Message for `event`. A recovery goes to the Destinations that were owed the opening, in its thread."""
+    """Owe a Message for `event`. Recovery and reminders go to the Destinations that were owed the opening, in its
+    thread; `number` is that of the reminder."""
 
-    kind: Literal["opening", "recovery"]
+    kind: Literal["opening", "recovery", "reminder"]
     event: Mapping[str, Any]
     episode: str
+    number: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,12 +67,14 @@ def observe(rule: NativeTrigger, alarm: Alarm | None, event: Mapping[str, Any], 
 
 
 def tick(rule: NativeTrigger, alarm: Alarm, now: datetime) -> Told:
-    """Time has passed: announce what waited long enough, tell the recovery that lasted."""
+    """Time has passed: announce what waited long enough, tell the recovery that lasted, remind of what is open."""
     if alarm.due is None or now < alarm.due:
         return Told(alarm)
     if alarm.state == "waiting":
-        announced = replace(alarm, state="announced", due=None)
+        announced = _announced(rule, alarm, now)
         return Told(announced, (Tell("opening", alarm.opening, alarm.episode),))
+    if alarm.state == "announced":
+        return _reminded(rule, alarm, now)
     if alarm.state == "clearing" and alarm.ending is not None:
         return _recovered(rule, alarm, alarm.ending)
     return Told(alarm)
@@ -83,7 +88,7 @@ def _opened(rule: NativeTrigger, alarm: Alarm | None, event: Mapping[str, Any], 
     if alarm is None or alarm.state == "closed":
         fresh = Alarm(rule.name, _episode(event), "announced", event, (identity,))
         if not rule.wait:
-            return Told(fresh, (told,))
+            return Told(_announced(rule, fresh, now), (told,))
         waiting = replace(fresh, state="waiting", due=_moment(event, now) + rule.wait)
         return tick(rule, waiting, now)
     if identity in alarm.events:
@@ -92,8 +97,22 @@ def _opened(rule: NativeTrigger, alarm: Alarm | None, event: Mapping[str, Any], 
     if alarm.state == "waiting":
         return tick(rule, seen, now)
     if alarm.state == "clearing":
-        return Told(replace(seen, state="announced", due=None, ending=None))
-    return Told(seen, (told,))
+        return Told(_announced(rule, replace(seen, ending=None), now))
+    return Told(_announced(rule, seen, now), (told,))
+
+
+def _announced(rule: NativeTrigger, alarm: Alarm, now: datetime) -> Alarm:
+    """Told now; the next reminder is counted from here."""
+    more = rule.repeat and alarm.repeats < rule.max_repeats
+    return replace(alarm, state="announced", due=now + rule.repeat if more else None)
+
+
+def _reminded(rule: NativeTrigger, alarm: Alarm, now: datetime) -> Told:
+    if not rule.repeat or alarm.repeats >= rule.max_repeats:
+        return Told(replace(alarm, due=None))
+    number = alarm.repeats + 1
+    told = Tell("reminder", alarm.opening, alarm.episode, number)
+    return Told(_announced(rule, replace(alarm, repeats=number), now), (told,))
 
 
 def _ended(rule: NativeTrigger, alarm: Alarm, event: Mapping[str, Any], now: datetime) -> Told:

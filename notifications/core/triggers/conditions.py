@@ -37,7 +37,7 @@ class TriggerCondition:
 
     @property
     def reads_clock(self) -> bool:
-        """Must also be evaluated every 60 s."""
+        """Its value may change although nothing happened."""
         return any(part is not None and part.reads_clock for part in (self.expression, self.once_per))
 
 
@@ -48,6 +48,11 @@ class Trigger:
     name: str
     conditions: tuple[TriggerCondition, ...]
     remarks: tuple[str, ...] = ()
+
+    @property
+    def reads_clock(self) -> bool:
+        """Must also be asked every 60 s."""
+        return any(condition.reads_clock for condition in self.conditions)
 
 
 def condition_key(index: int, when: str) -> str:

@@ -12,8 +12,9 @@ from notifications.core.gotimes import Clock, parse_duration
 from notifications.core.govalues import go_text
 from notifications.errors import ConfigError, ExpressionError
 
-_KEYS = frozenset(["name", "on", "when", "for", "clear_for", "recover", "once_per", "send"])
-_WAITING = frozenset(["repeat", "max_repeats"])
+_KEYS = frozenset(
+    ["name", "on", "when", "for", "clear_for", "recover", "repeat", "max_repeats", "once_per", "send"]
+)
 _LONGEST = timedelta(days=30)
 # Which event ends which (notifications.md 2); approvals and hand-made events carry `resolves`.
 ENDS = {
@@ -30,7 +31,10 @@ ENDS = {
 
 @dataclass(frozen=True)
 class NativeTrigger:
-    """A rule on event names. `wait` and `clear_for` are `for` and `clear_for`; `send` empty means the built-in one."""
+    """A rule on event names. `wait` and `clear_for` are `for` and `clear_for`; `send` empty means the built-in one.
+
+    `repeat` zero: told once; else while it is open, `max_repeats` times.
+    """
 
     name: str
     on: tuple[str, ...]
@@ -38,6 +42,8 @@ class NativeTrigger:
     wait: timedelta = timedelta(0)
     clear_for: timedelta = timedelta(0)
     recover: bool = True
+    repeat: timedelta = timedelta(0)
+    max_repeats: int = 6
     once_per: Expression | None = None
     send: tuple[str, ...] = ()
 
@@ -52,8 +58,6 @@ def read_native(rule: Mapping[Any, Any]) -> NativeTrigger:
     # YAML 1.1 reads the bare key `on` as true.
     given = {"on" if key is True else str(key): value for key, value in rule.items()}
     for key in given:
-        if key in _WAITING:
-            raise ConfigError("unsupported", f"{key} is not supported yet", "leave it out")
         if key not in _KEYS:
             raise ConfigError(
                 "shape", f"unknown key {key[:40]!r} in a trigger", f"known: {', '.join(sorted(_KEYS))}"
@@ -74,6 +78,8 @@ def read_native(rule: Mapping[Any, Any]) -> NativeTrigger:
         wait=_span(given.get("for"), "for"),
         clear_for=_span(given.get("clear_for"), "clear_for"),
         recover=recover,
+        repeat=_span(given.get("repeat"), "repeat"),
+        max_repeats=_count(given.get("max_repeats", 6), "max_repeats"),
         once_per=_expression(given.get("once_per"), "once_per"),
         send=_names(given.get("send"), "send"),
     )
@@ -97,6 +103,12 @@ def _span(value: object, key: str) -> timedelta:
     if not timedelta(0) <= span <= _LONGEST:
         raise ConfigError("shape", f"{key} is between 0 and 30 days")
     return span
+
+
+def _count(value: object, key: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 100:
+        raise ConfigError("shape", f"{key} is a number from 0 to 100")
+    return value
 
 
 def _expression(value: object, key: str) -> Expression | None:

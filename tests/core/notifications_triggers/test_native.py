@@ -120,8 +120,9 @@ def test_when_narrows_and_on_may_be_read_as_true() -> None:
 @pytest.mark.parametrize(
     ("rule", "says"),
     [
-        ({"repeat": "4h"}, "repeat is not supported yet"),
-        ({"max_repeats": 6}, "max_repeats is not supported yet"),
+        ({"repeat": "often"}, "repeat is a duration"),
+        ({"max_repeats": 1000}, "max_repeats is a number from 0 to 100"),
+        ({"max_repeats": True}, "max_repeats is a number"),
         ({"on": []}, "needs event names"),
         ({"on": "x"}, "on is a list"),
         ({"name": ""}, "needs a name"),
@@ -136,3 +137,17 @@ def test_a_rule_that_cannot_be_read_says_why(rule: dict[str, Any], says: str) ->
     with pytest.raises(ConfigError) as caught:
         read_native({"name": "x", "on": [DOWN], **rule})
     assert says in str(caught.value)
+
+
+def test_what_stays_open_is_reminded_of_and_not_for_ever() -> None:
+    rule = read_native({"name": "x", "on": [DOWN], "repeat": "4h", "max_repeats": 2})
+    alarm = observe(rule, None, event(DOWN), NOW).alarm
+    numbers = []
+    for hour in range(24):
+        assert alarm is not None
+        told = tick(rule, alarm, NOW + timedelta(hours=hour))
+        numbers += [(hour, tell.kind, tell.number) for tell in told.tells]
+        alarm = told.alarm
+    assert numbers == [(4, "reminder", 1), (8, "reminder", 2)]
+    assert alarm is not None
+    assert observe(rule, alarm, event(UP, resolves=f"{DOWN}-0"), NOW).alarm.state == "closed"  # type: ignore[union-attr]
