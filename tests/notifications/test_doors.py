@@ -211,7 +211,7 @@ def test_bad_texts_are_refused_beside_their_field(site: AdminSite, dana: User) -
         {"name": "x", "kind": "native", "text": "on: [a]\nrepeat: often"}
     )
     assert not form.is_valid()
-    assert "not supported yet" in str(form.errors["text"])
+    assert "repeat is a duration" in str(form.errors["text"])
     form = site._registry[Subscription].get_form(request(dana))(
         {
             "name": "s",
