@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.checks import Error, Tags, Warning, register
 
 from hub.errors import HubError
-from hub.services import health_rules
+from hub.services import resource_rules
 
 
 @register(Tags.security, deploy=True)
@@ -51,13 +51,13 @@ def libyaml_is_present(**_: Any) -> list[Warning]:
 
 
 @register()
-def health_rules_can_be_read(**_: Any) -> list[Error]:
-    """A file of custom health rules that cannot be read is told at the start, not resource by resource."""
+def resource_rules_can_be_read(**_: Any) -> list[Error]:
+    """A file of resource rules that cannot be read is told at the start, not resource by resource."""
     try:
-        if settings.HUB_HEALTH_RULES:
-            health_rules.read_file(settings.HUB_HEALTH_RULES)
+        if settings.HUB_RESOURCE_RULES:
+            resource_rules.read_file(settings.HUB_RESOURCE_RULES)
     except (OSError, HubError) as error:
-        return [Error(f"HUB_HEALTH_RULES: {error}", id="hub.E006")]
+        return [Error(f"HUB_RESOURCE_RULES: {error}", id="hub.E006")]
     return []
 
 

@@ -231,8 +231,9 @@ HUB_POLL_SECONDS = env.int("HUB_POLL_SECONDS", 60)
 HUB_IN_CLUSTER = env.bool("HUB_IN_CLUSTER", False)
 HUB_MULTI_TENANT = env.bool("HUB_MULTI_TENANT", False)
 HUB_SENSITIVE_ANNOTATIONS: list[str] = env.list("HUB_SENSITIVE_ANNOTATIONS", [])
-# A file in YAML or JSON with custom health rules: an argocd-cm, or own rules below `health` (sync-semantics.md 8.3).
-HUB_HEALTH_RULES = env.str("HUB_HEALTH_RULES", "")
+# A file in YAML or JSON: an argocd-cm (health, ignored differences, exclusions, compare options), or own health rules
+# below `health` (sync-semantics.md 6.1, 6.2, 8.3).
+HUB_RESOURCE_RULES = env.str("HUB_RESOURCE_RULES", "")
 HUB_MIRROR_DIR = Path(env.str("HUB_MIRROR_DIR", str(DATA_DIR / "mirrors")))
 HUB_SHARDS = env.int("HUB_SHARDS", 16)
 HUB_METRICS_TOKEN = env.str("HUB_METRICS_TOKEN", "")

@@ -24,7 +24,7 @@ _WRITES = frozenset({"apply", "create", "replace"})
 
 
 def rules_of(frame: Frame, manifest: Manifest) -> ObjectRules:
-    """Ignore rules of the Application and its Project that speak of this manifest's object, and its autoscaler's."""
+    """Ignore rules of the Application, its Project and the hub that speak of this manifest's object, and its autoscaler's."""
     held = frame.caches.get("rules")
     if held is None:
         held = frame.caches["rules"] = IgnoreRules(
@@ -33,6 +33,7 @@ def rules_of(frame: Frame, manifest: Manifest) -> ObjectRules:
                 *rules_from_spec(
                     specs.to_argo(frame.app.project.rules.get("ignore_differences") or []), "project"
                 ),
+                *frame.resource_rules.ignore,
             ),
             jq_places,
         )

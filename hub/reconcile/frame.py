@@ -8,17 +8,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 
 from django.utils import timezone
 
 from clusters.core.connection import Connection
+from clusters.core.diff import ResourceRules
 from clusters.core.discovery import Discovery
 from clusters.core.manifests import ResourceKey
 from clusters.errors import ClusterError
 from clusters.models import Cluster
 from hub.models import Application, ResourceStatus
-from hub.services import events, leases
+from hub.services import events, leases, resource_rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,25 @@ class Frame:
     scaled: Any = None
     # The status is kept from an earlier look, until then at most (7.4).
     kept_until: datetime | None = None
+
+    @property
+    def resource_rules(self) -> ResourceRules:
+        """The hub's rules about resources, the same in all of one pass."""
+        if "resource_rules" not in self.caches:
+            self.caches["resource_rules"] = resource_rules.current().resources
+        found: ResourceRules = self.caches["resource_rules"]
+        return found
+
+    @property
+    def excluded_kinds(self) -> tuple[tuple[str, str], ...]:
+        """(group, kind) with globs that are neither written nor looked at in this cluster (2.1 item 4)."""
+        return self.resource_rules.excluded_kinds(self.app.cluster.server)
+
+    def excludes(self, key: ResourceKey) -> bool:
+        return any(
+            fnmatchcase(key.group, group) and fnmatchcase(key.kind, kind)
+            for group, kind in self.excluded_kinds
+        )
 
     @classmethod
     def open(cls, lease: leases.Lease) -> Frame:

@@ -13,6 +13,7 @@ import hub.reconcile.sharing as sharing
 import hub.reconcile.spaces as spaces
 from clusters.core.diff import (
     Change,
+    CompareOptions,
     Difference,
     Masker,
     ResourceFacts,
@@ -208,7 +209,13 @@ def _differs(
             return False, [], ""
         return True, _lines(found.changes, live), ""
     leaves = baseline.unpack()[0] if baseline is not None else None
-    comparison = compare(target, live, rules, old_leaves=leaves)
+    settings = frame.resource_rules
+    options = CompareOptions(
+        ignore_status=settings.ignore_status,
+        ignore_aggregated_roles=settings.ignore_aggregated_roles,
+        known_types=settings.known_types.get(f"{key.group}_{key.kind}" if key.group else key.kind),
+    )
+    comparison = compare(target, live, rules, options=options, old_leaves=leaves)
     differs = bool(comparison.differences) or (bool(comparison.inconclusive) and baseline is not None)
     return differs, _lines(comparison.differences, live), ""
 
@@ -274,7 +281,7 @@ def _extras(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> lis
             )
             parts.append(Part(key, health, live, had_baseline=False))
     for key in list(frame.rows):
-        gone = seen.live.get(key, False) is None
+        gone = seen.live.get(key, False) is None or frame.excludes(key)
         if key not in desired.by_key and key not in picture.extras and (gone or key in hooks):
             frame.forget(key)
     return parts

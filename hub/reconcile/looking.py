@@ -142,6 +142,9 @@ def _read(
     seen.discovery = state.discovery
     seen.live.update(state.objects)
     seen.live.update(dict.fromkeys(state.absent))
+    if frame.excluded_kinds:
+        # Not ours to see, whatever our marks on it say: what was managed before stays in place (2.1 item 4).
+        seen.live = {key: live for key, live in seen.live.items() if not frame.excludes(key)}
     seen.unknown.update({key: error.message for key, error in state.unknown.items()})
     seen.incomplete.update({kind: error.message for kind, error in state.errors.items()})
     for kind, complete in state.complete.items():

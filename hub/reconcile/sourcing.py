@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Generic, TypeVar
 
 from django.conf import settings
 from django.utils import timezone
@@ -36,6 +33,7 @@ from hub.core.sources import RefTable, Resolution, Source, parse_sources
 from hub.errors import SourceError
 from hub.models import ManifestSet as StoredSet
 from hub.models import SourceState
+from hub.reconcile.caching import Cache
 from hub.reconcile.frame import Catalogue, Frame
 
 
@@ -94,32 +92,9 @@ class Desired:
         return hook_set_digest(self.manifests)
 
 
-Held = TypeVar("Held")
-
-
-class _Cache(Generic[Held]):
-    """Values of this process by what they depend on; a bounded number, the oldest leaves."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._lock = most, threading.Lock()
-        self._held: OrderedDict[tuple[str, ...], Held] = OrderedDict()
-
-    def get(self, key: tuple[str, ...]) -> Held | None:
-        with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
-
-    def put(self, key: tuple[str, ...], value: Held) -> None:
-        with self._lock:
-            self._held[key] = value
-            while len(self._held) > self._most:
-                self._held.popitem(last=False)
-
-
-_cache: _Cache[Desired] = _Cache(256)
+_cache: Cache[Desired] = Cache(256)
 # Rendered a moment ago, about to be assembled: spares one read of what was just written.
-_sets: _Cache[ManifestSet] = _Cache(64)
+_sets: Cache[ManifestSet] = Cache(64)
 
 
 def bring_up(frame: Frame, catalogue: Catalogue, *, anew: bool = False) -> Desired:
@@ -149,7 +124,8 @@ def load(frame: Frame, digest: str, catalogue: Catalogue, revisions: tuple[str, 
     app = frame.app
     if not digest:
         return Desired(catalogue)
-    key = (str(app.id), digest, app.destination_namespace, catalogue.discovery.digest)
+    settings_of = f"{frame.excluded_kinds}{frame.resource_rules.ignore_status}"
+    key = (str(app.id), digest, app.destination_namespace, catalogue.discovery.digest, settings_of)
     held = _cache.get(key)
     if held is None:
         held = _assemble(frame, digest, catalogue.discovery)
@@ -183,7 +159,12 @@ def _assemble(frame: Frame, digest: str, discovery: Discovery) -> Desired:
 
     origins = [f"source {origin.source}, {origin.file}" for origin in kept.origins]
     parts = desired_set(
-        kept.objects, namespace=app.destination_namespace, namespaced=namespaced, origins=origins
+        kept.objects,
+        namespace=app.destination_namespace,
+        namespaced=namespaced,
+        excluded_kinds=frame.excluded_kinds,
+        origins=origins,
+        ignore_status=frame.resource_rules.ignore_status,
     )
     stamped = tuple(
         stamp(manifest, app.name, frame.hub_id, app.destination_namespace)

@@ -45,8 +45,8 @@ def health(name: str) -> tuple[str, str]:
 
 
 def test_an_argocd_lua_script_decides_the_health(world: World, tmp_path: Path, settings: Any) -> None:
-    settings.HUB_HEALTH_RULES = str(tmp_path / "argocd-cm.yaml")
-    Path(settings.HUB_HEALTH_RULES).write_text(LUA)
+    settings.HUB_RESOURCE_RULES = str(tmp_path / "argocd-cm.yaml")
+    Path(settings.HUB_RESOURCE_RULES).write_text(LUA)
     app = deployed(world, {"a.yaml": CONFIG % ("a", "blue"), "b.yaml": CONFIG % ("b", "red")})
     assert (health("a"), health("b")) == (("Healthy", ""), ("Degraded", "it is red"))
     assert (app.sync_status, app.health_status) == ("Synced", "Degraded")
@@ -54,8 +54,8 @@ def test_an_argocd_lua_script_decides_the_health(world: World, tmp_path: Path, s
 
 
 def test_a_changed_file_counts_at_the_next_look(world: World, tmp_path: Path, settings: Any) -> None:
-    settings.HUB_HEALTH_RULES = str(tmp_path / "rules.json")
-    path = Path(settings.HUB_HEALTH_RULES)
+    settings.HUB_RESOURCE_RULES = str(tmp_path / "rules.json")
+    path = Path(settings.HUB_RESOURCE_RULES)
     path.write_text('{"health": {"ConfigMap": [{"when": "true", "status": "Degraded", "message": "one"}]}}')
     app = deployed(world, {"a.yaml": CONFIG % ("a", "blue")})
     assert (app.health_status, health("a")) == ("Degraded", ("Degraded", "one"))
@@ -70,8 +70,8 @@ def test_a_changed_file_counts_at_the_next_look(world: World, tmp_path: Path, se
 
 
 def test_project_rules_come_before_those_of_the_hub(world: World, tmp_path: Path, settings: Any) -> None:
-    settings.HUB_HEALTH_RULES = str(tmp_path / "argocd-cm.yaml")
-    Path(settings.HUB_HEALTH_RULES).write_text(LUA)
+    settings.HUB_RESOURCE_RULES = str(tmp_path / "argocd-cm.yaml")
+    Path(settings.HUB_RESOURCE_RULES).write_text(LUA)
     rules = {
         "ConfigMap": [{"when": "self.data.colour == 'red'", "status": "Suspended", "message": "red is rest"}]
     }

@@ -32,6 +32,9 @@ from clusters.core.diff.baseline import strict_changes as strict_changes
 from clusters.core.diff.direct import CompareOptions as CompareOptions
 from clusters.core.diff.direct import Comparison as Comparison
 from clusters.core.diff.direct import compare as compare
+from clusters.core.diff.documents import NO_RESOURCE_RULES as NO_RESOURCE_RULES
+from clusters.core.diff.documents import ResourceRules as ResourceRules
+from clusters.core.diff.documents import read_argocd_resources as read_argocd_resources
 from clusters.core.diff.evaluate import Unevaluated as Unevaluated
 from clusters.core.diff.leaves import LeafSet as LeafSet
 from clusters.core.diff.leaves import leaf_set as leaf_set
