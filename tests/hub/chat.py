@@ -6,8 +6,9 @@ import hashlib
 import hmac
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,57 +24,46 @@ SECRET = "signing-secret-of-tests"
 PATH = "/api/v1/slack/interactions"
 
 
+def _number(row: ApprovalRequest | int) -> int:
+    return row if isinstance(row, int) else row.number
+
+
 @dataclass
-class Chat:
-    """`told` brings what happened to Slack; `press` is a signed click on a button that Slack shows now."""
+class Workspace:
+    """What people see and press in the fake Slack; `press` and `submit` are signed and go to the hub by `client`."""
 
     slack: SlackServer
-    time: FakeClock
-    client: Client = field(default_factory=Client)
+    time: Callable[[], datetime]
+    client: Any = field(default_factory=Client)
     channel: str = "ops"
     triggers: Iterator[int] = field(default_factory=itertools.count)
 
-    def __post_init__(self) -> None:
-        slack_service(self.slack, settings={"signingSecret": SECRET})
+    def cards(self, row: ApprovalRequest | int) -> list[dict[str, Any]]:
+        title = f"Approval {_number(row)}: "
+        return [root for root in self.slack.roots(self.channel) if title in json.dumps(root)]
 
-    def configure(self, **settings: str) -> None:
-        """Other settings for the service."""
-        service = Service.objects.get(name="slack")
-        service.settings = json.dumps({"token": "xoxb-good-token-1", "apiURL": self.slack.url, **settings})  # type: ignore[assignment]
-        service.save()
-
-    def told(self) -> None:
-        while rows := events.undispatched():
-            for row in rows:
-                telling.hand_over(row)
-        run(self.time)
-
-    def card(self, row: ApprovalRequest) -> dict[str, Any]:
+    def card(self, row: ApprovalRequest | int) -> dict[str, Any]:
         """The one root message of this request."""
-        title = f"Approval {row.number}: "
-        (found,) = [root for root in self.slack.roots(self.channel) if title in json.dumps(root)]
+        (found,) = self.cards(row)
         return found
 
-    def thread(self, row: ApprovalRequest) -> list[str]:
+    def thread(self, row: ApprovalRequest | int) -> list[str]:
         root = self.card(row)
         return [str(message["text"]) for message in self.slack.replies(self.channel, root["ts"])]
 
-    def buttons(self, row: ApprovalRequest) -> dict[str, dict[str, Any]]:
+    def buttons(self, row: ApprovalRequest | int) -> dict[str, dict[str, Any]]:
         """By action id, as they stand on the card now."""
         blocks = self.card(row)["attachments"][0]["blocks"]
         rows = [block["elements"] for block in blocks if block["type"] == "actions"]
         return {button["action_id"]: button for elements in rows for button in elements}
 
-    def text(self, row: ApprovalRequest) -> str:
+    def text(self, row: ApprovalRequest | int) -> str:
         """All that the card says."""
         return json.dumps(self.card(row), ensure_ascii=False)
 
-    def member(self, user: User, sub: str, *, linked: bool = True, **more: Any) -> str:
-        """A member of the workspace, linked to the hub user."""
-        self.slack.users[sub] = {"id": sub, "name": user.username, "team_id": "T1", "deleted": False, **more}
-        if linked:
-            ChatIdentity.objects.create(user=user, issuer="slack:T1", sub=sub)
-        return sub
+    def arrives(self, name: str, sub: str, **more: Any) -> None:
+        """A member of the workspace."""
+        self.slack.users[sub] = {"id": sub, "name": name, "team_id": "T1", "deleted": False, **more}
 
     def press(self, sub: str, button: dict[str, Any], **more: Any) -> Any:
         return self.post(self.click(sub, button, **more))
@@ -131,3 +121,30 @@ class Chat:
     def whispered(self, sub: str) -> list[str]:
         """What only this person sees."""
         return [str(one["text"]) for one in self.slack.ephemeral if one["user"] == sub]
+
+
+@dataclass
+class Chat(Workspace):
+    """The workspace of a hub in the test's own process; `told` brings what happened to Slack."""
+
+    def __post_init__(self) -> None:
+        slack_service(self.slack, settings={"signingSecret": SECRET})
+
+    def configure(self, **settings: str) -> None:
+        """Other settings for the service."""
+        service = Service.objects.get(name="slack")
+        service.settings = json.dumps({"token": "xoxb-good-token-1", "apiURL": self.slack.url, **settings})  # type: ignore[assignment]
+        service.save()
+
+    def told(self) -> None:
+        while rows := events.undispatched():
+            for row in rows:
+                telling.hand_over(row)
+        assert isinstance(self.time, FakeClock)
+        run(self.time)
+
+    def member(self, user: User, sub: str, *, linked: bool = True, **more: Any) -> None:
+        """A member of the workspace, linked to the hub user."""
+        self.arrives(user.username, sub, **more)
+        if linked:
+            ChatIdentity.objects.create(user=user, issuer="slack:T1", sub=sub)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 from base64 import urlsafe_b64encode
@@ -20,7 +21,7 @@ import psycopg
 
 from tests import gitserver
 from tests.live.controlplane.instance import ApiError, ControlPlane
-from tests.live.processes import Processes
+from tests.live.processes import Processes, free_ports
 from tests.live.services import Service
 from tests.live.worldview import until
 
@@ -47,6 +48,14 @@ for line in sys.stdin:
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), flush=True)
     close_old_connections()
 """
+
+
+def _answers(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1):
+            return True
+    except OSError:
+        return False
 
 
 class Stack:
@@ -125,6 +134,15 @@ class Stack:
         self.processes.wait_until(
             "the worker is ready", lambda: "ready" in self.processes.log_tail(name, 50), [name], 40
         )
+
+    def web(self) -> str:
+        """Start the web process; its address."""
+        port = free_ports(1)[0]
+        texts = [f"{key}={value}" for key, value in self.environment.items()]
+        program = [sys.executable, "-m", "uvicorn", "hub.asgi:application", "--port", str(port)]
+        self.processes.start("web", ["/usr/bin/env", *texts, *program], stop_signal="SIGTERM")
+        self.processes.wait_until("the web process answers", lambda: _answers(port), ["web"], 40)
+        return f"http://localhost:{port}"
 
     def kill(self, name: str) -> None:
         """kill -9."""
