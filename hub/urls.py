@@ -3,7 +3,7 @@
 from django.urls import include, path
 
 from hub.admin.site import site
-from hub.api import about, errors, slack, webhooks
+from hub.api import about, errors, metrics, slack, webhooks
 from hub.web import linking
 
 urlpatterns = [
@@ -11,12 +11,13 @@ urlpatterns = [
     path("api/webhook", webhooks.receive),
     path("api/v1/webhooks/<str:provider>", webhooks.receive),
     path("api/v1/webhooks/<str:provider>/<str:token>", webhooks.receive),
-    path("api/v1/slack/interactions", slack.interactions),
+    path("api/v1/slack/interactions", metrics.measured_clicks(slack.interactions)),
     path("api/v1/", include("hub.api.urls")),
     path("link/<str:code>", linking.link),
     path("livez", about.livez),
     path("readyz", about.readyz),
     path("healthz", about.healthz),
+    path("metrics", metrics.metrics),
 ]
 
 handler400 = errors.page_400

@@ -17,6 +17,7 @@ import hub.tasks.hints as hints
 import hub.tasks.runtime as runtime
 import hub.tasks.watching as watching
 from hub.services import heartbeats
+from notifications import services as notifications
 
 log = structlog.get_logger(__name__)
 HOUSEKEEPING_S = 5.0
@@ -65,6 +66,7 @@ class Process:
             try:
                 heartbeats.beat("worker")
                 self.watching.tend()
+                notifications.flush()
                 if self._tick and time.monotonic() >= next_tick:
                     next_tick = time.monotonic() + TICK_S
                     hints.tick()

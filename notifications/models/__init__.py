@@ -11,6 +11,7 @@ from notifications.models.config import (
     Template,
     Trigger,
 )
+from notifications.models.counted import Counter
 from notifications.models.delivery import Attempt, Bucket, Delivery, Silence, Thread
 from notifications.models.happened import Alarm, EventCopy, TriggerState
 
@@ -19,6 +20,7 @@ __all__ = [
     "Attempt",
     "Bucket",
     "Configuration",
+    "Counter",
     "Delivery",
     "Destination",
     "EventCopy",

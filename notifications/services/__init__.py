@@ -8,11 +8,12 @@ May live here: transactions, claims, the walk from an event to a sent message. M
 decisions that need no row (core), anything of the hub.
 """
 
+from notifications.services.counting import count, flush, took
 from notifications.services.delivering import deliver, due_deliveries
 from notifications.services.destinations import disable, enable
 from notifications.services.dispatching import View, asking_by_time, dispatch, observe, wants_view
 from notifications.services.explaining import explain, preview, preview_stored, try_trigger
-from notifications.services.figures import figures
+from notifications.services.figures import METRICS, figures
 from notifications.services.history import Tested, cancel, mark_sent, prune, resend, send_test, tend
 from notifications.services.importing import import_config, import_told, save_trigger
 from notifications.services.slack_calls import (
@@ -30,6 +31,7 @@ from notifications.services.slack_calls import (
 )
 
 __all__ = [
+    "METRICS",
     "Home",
     "Interaction",
     "SlackRequestRefused",
@@ -37,6 +39,7 @@ __all__ = [
     "View",
     "asking_by_time",
     "cancel",
+    "count",
     "deliver",
     "disable",
     "dispatch",
@@ -44,6 +47,7 @@ __all__ = [
     "enable",
     "explain",
     "figures",
+    "flush",
     "home",
     "import_config",
     "import_told",
@@ -62,6 +66,7 @@ __all__ = [
     "send_test",
     "services_of_team",
     "tend",
+    "took",
     "try_trigger",
     "user_info",
     "wants_view",

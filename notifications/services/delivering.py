@@ -11,6 +11,7 @@ from django.db import transaction
 import notifications.services.alarms as alarms
 import notifications.services.claims as claims
 import notifications.services.clock as clock
+import notifications.services.counting as counting
 import notifications.services.folding as folding
 import notifications.services.outcomes as outcomes
 import notifications.services.pace as pace
@@ -198,6 +199,7 @@ def _walked(row: Delivery, line: Line, index: int) -> bool:
     step = rendering.step_of(row.steps[index])
     wait = pace.take(pace.bucket_name(line.destination, step.pace), step.pace, now)
     if wait is not None and row.kind != Delivery.Kind.TEST:
+        counting.count("hub_notifications_throttled_total", service=line.service.name)
         Destination.objects.filter(pk=line.destination.pk).update(throttled_until=wait)
         claims.release(row, wait, counts=False)
         return False
@@ -208,10 +210,14 @@ def _walked(row: Delivery, line: Line, index: int) -> bool:
         tried = Attempt.objects.create(delivery=row, number=row.attempts, step=step.name, started_at=now)
     # The lease was renewed with the step, so its time begins anew; a test has one time for everything.
     network = line.network if row.kind == Delivery.Kind.TEST else _network()
+    begun = time.monotonic()
     try:
         receipt = line.channel.carry_out(step, line.settings, network, rendering.owed(row, line))
     except DeliveryError as error:
         return outcomes.failed(row, line, index, tried, error, clock.now())
+    finally:
+        spent = time.monotonic() - begun
+        counting.took("hub_notifications_send_seconds", spent, service=line.service.name)
     outcomes.done(row, line, index, tried, receipt, clock.now())
     return True
 

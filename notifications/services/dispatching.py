@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from django.db.models import F
 import notifications.services.alarms as alarms
 import notifications.services.clock as clock
 import notifications.services.configured as configured
+import notifications.services.counting as counting
 import notifications.services.owing as owing
 from guard.redact import redact
 from notifications.core import events
@@ -36,6 +38,7 @@ from notifications.services.keys import digest, stored_key
 from notifications.services.owing import Owed
 from notifications.services.wishes import followers, owed_to, project_of, route
 
+EVALUATED = "argocd_notifications_trigger_eval_total"
 log = structlog.get_logger(__name__)
 
 
@@ -54,6 +57,7 @@ class _Judging:
     def problem(self, where: str, error: NotificationError, row: int | None = None) -> None:
         self.problems.append({"where": where, "code": error.code, "sentence": str(error), "hint": error.hint})
         if row is not None:
+            counting.count("hub_notifications_trigger_errors_total", trigger=where.split(" ")[1])
             TriggerRow.objects.filter(pk=row).update(
                 errors=F("errors") + 1,
                 last_error=str(error)[:500],
@@ -72,11 +76,15 @@ def dispatch(mapping: Mapping[str, Any]) -> list[int]:
     except NotificationError as problem:
         _keep_refused(_without_nul(mapping), problem)
         return []
+    begun = time.monotonic()
     with transaction.atomic():
         now = clock.now()
         copy, created = _stored(event, now)
         if created:
             _judge(copy, event, now)
+    if created:
+        counting.count("hub_notifications_events_total", name=copy.name)
+        counting.took("hub_notifications_dispatch_seconds", time.monotonic() - begun)
     return list(
         Delivery.objects.filter(event=copy, state=Delivery.State.PENDING)
         .order_by("id")
@@ -295,6 +303,8 @@ def _imported(judging: _Judging, rule: Rule, trigger: Trigger, routes: list[Rout
     )
     for identity, state in verdict.states.items():
         store_state(uid, rule.key, identity, state)
+    for result in verdict.results:
+        counting.count(EVALUATED, name=trigger.name, triggered=str(result.truth is True).lower())
     for found in verdict.problems:
         judging.problem(f"trigger {found.trigger} {found.condition_key}", found.error, rule.row)
     for send in verdict.sends:

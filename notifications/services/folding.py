@@ -10,6 +10,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 import notifications.services.claims as claims
 import notifications.services.configured as configured
+import notifications.services.counting as counting
 from notifications.core.routing import EVENT_PREFIX
 from notifications.core.templates import Message, folded
 from notifications.models import Delivery, Thread
@@ -37,7 +38,8 @@ def gather(row: Delivery, channel: Any) -> None:
         return
     with transaction.atomic():
         claims.write(row, remarks=[*row.remarks, f"folded with {len(ids)} others"])
-        _merge(ids, row.pk, STORM, "said together with others of its kind")
+        merged = _merge(ids, row.pk, STORM, "said together with others of its kind")
+    counting.count("hub_notifications_folded_total", merged)
 
 
 def _alike(row: Delivery) -> QuerySet[Delivery]:

@@ -9,6 +9,7 @@ from typing import Any
 from django.db import transaction
 
 import notifications.services.claims as claims
+import notifications.services.counting as counting
 import notifications.services.destinations as destinations
 import notifications.services.pace as pace
 import notifications.services.rendering as rendering
@@ -19,6 +20,8 @@ from notifications.core.schedule import Next
 from notifications.models import Attempt, Delivery, Destination
 from notifications.services.rendering import Line
 
+ATTEMPTS = "hub_notifications_attempts_total"
+DELIVERIES = "argocd_notifications_deliveries_total"
 _SLOWLY = timedelta(minutes=15)
 _CORE_KINDS = {"passing", "wait", "message", "recipient", "service", "unknown"}
 
@@ -56,6 +59,17 @@ def done(
             Destination.objects.filter(pk=line.destination.pk).update(external_id=channel)
             line.destination.external_id = channel
         claims.write(row, **changes)
+    _counted(row, step["name"], now)
+
+
+def _counted(row: Delivery, step: str, now: datetime) -> None:
+    """The figures of a step that ended well, and of the Delivery when it was the last."""
+    service = row.destination.service.name
+    counting.count(ATTEMPTS, service=service, outcome="done", code=step)
+    if row.state == Delivery.State.SENT:
+        counting.count(DELIVERIES, trigger=row.trigger, service=service, succeeded="true")
+        since = row.event.occurred_at if row.event is not None else row.created_at
+        counting.took("hub_notifications_delivery_seconds", (now - since).total_seconds(), service=service)
 
 
 def failed(
@@ -137,9 +151,19 @@ def apply(
             claims.write(row, lease_until=following.ask_at, unsure_since=since, **changes)
         else:
             claims.write(row, state=following.state, lease_until=None, **changes)
+        _told_figures(row, outcome, error.code, following)
         if following.disables and row.kind != Delivery.Kind.TEST:
             what = row.destination if following.disables == "destination" else row.destination.service
             destinations.disable(what, error, "delivery", now)
+
+
+def _told_figures(row: Delivery, outcome: str, code: str, following: Next) -> None:
+    service = row.destination.service.name
+    counting.count(ATTEMPTS, service=service, outcome=outcome, code=code)
+    if following.freeze is not None:
+        counting.count("hub_notifications_throttled_total", service=service)
+    if following.state in ("failed", "unconfirmed"):
+        counting.count(DELIVERIES, trigger=row.trigger, service=service, succeeded="false")
 
 
 def _freeze(destination: Destination, name: str, now: datetime, pause: timedelta) -> None:

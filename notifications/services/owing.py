@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import notifications.services.counting as counting
 import notifications.services.silences as silences
 from notifications.core import schedule
 from notifications.core.templates import thread_of
@@ -56,6 +57,9 @@ def owe(copy: EventCopy, owed: Sequence[Owed], now: datetime) -> None:
         if destination is not None:
             made.append(_delivery(copy, one, destination, active, now))
     Delivery.objects.bulk_create(made, ignore_conflicts=True)
+    for row in made:
+        if row.state != Delivery.State.PENDING:
+            counting.count("hub_notifications_suppressed_total", why=row.error_code or row.state)
 
 
 def _delivery(

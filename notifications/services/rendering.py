@@ -12,6 +12,7 @@ from django.db.models import F
 
 import notifications.services.clock as clock
 import notifications.services.configured as configured
+import notifications.services.counting as counting
 from guard.fields import DecryptionError
 from notifications.channels import channel_of
 from notifications.channels.base import DeliveryError, Network, Owed, Step
@@ -143,6 +144,8 @@ def _sends_json(settings: Mapping[str, Any]) -> bool:
 def count_failure(names: list[str], message: Message, event_key: str) -> None:
     """The template's page shows what failed last, with the event to reproduce it."""
     if message.fallback:
+        for name in names:
+            counting.count("hub_notifications_template_errors_total", template=name)
         TemplateRow.objects.filter(name__in=names).update(
             errors=F("errors") + 1, last_error=message.fallback[:500], last_error_event=event_key[:255]
         )

@@ -104,7 +104,9 @@ class Api:
     def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         path = (
-            path if path.startswith(("/api", "/admin", "/livez", "/readyz", "/healthz")) else f"/api/v1{path}"
+            path
+            if path.startswith(("/api", "/admin", "/livez", "/readyz", "/healthz", "/metrics"))
+            else f"/api/v1{path}"
         )
         if body is None:
             return self.client.generic(method, path, headers=named)
