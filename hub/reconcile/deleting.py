@@ -57,7 +57,7 @@ def detach(frame: Frame, catalogue: Catalogue) -> bool:
             reason = seen.problem.message if seen.problem else "; ".join(seen.incomplete.values())
             frame.condition("DeletionError", f"cannot detach: {reason}", "cluster_unreachable")
             return False
-        step = detach_step(frame.app.name, seen.live)
+        step = detach_step(frame.app.name, frame.hub_id, seen.live)
         if step is None:
             return True
         frame.lease.check()

@@ -269,7 +269,7 @@ def _extras(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> lis
     for key, live in sorted(seen.live.items()):
         if key in desired.by_key or live is None or key in hooks:
             continue
-        if managed_by(live, frame.app.name) and not _is_hook(live):
+        if managed_by(live, frame.app.name, frame.hub_id) and not _is_hook(live):
             facts = ResourceFacts(wanted=False, ignore_extraneous=_ignores_extraneous(live))
             verdict = resource_status(facts)
             picture.verdicts[key] = verdict
@@ -281,7 +281,8 @@ def _extras(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> lis
             )
             parts.append(Part(key, health, live, had_baseline=False))
     for key in list(frame.rows):
-        gone = seen.live.get(key, False) is None or frame.excludes(key)
+        # Gone, or in other hands by now.
+        gone = key in seen.live or frame.excludes(key)
         if key not in desired.by_key and key not in picture.extras and (gone or key in hooks):
             frame.forget(key)
     return parts

@@ -199,3 +199,42 @@ def test_e33_two_applications_share(world: World) -> None:
     world.poll()
     faults.ended(world, world.sync(second, prune=True))
     assert faults.names(world) == ["own", "shared"]
+
+
+def test_b16_an_object_of_unknown_scope_is_not_sent_unjudged(world: World) -> None:
+    """Nobody can say whether it is cluster-scoped, and the Project permits no such kind: nothing of it is applied."""
+    world.kube.create(NAMESPACE)
+    rules(world, cluster_kinds={"allow": []})
+    text = (
+        "apiVersion: example.com/v1\nkind: Gadget\nmetadata: {name: g, namespace: shop, annotations: "
+        "{argocd.argoproj.io/sync-options: SkipDryRunOnMissingResource=true}}\n---\n"
+    )
+    world.commit({"deploy/c.yaml": text})
+    app = world.application()
+    world.run(app)
+    operation = faults.ended(world, world.sync(app))
+    assert operation.phase == "Failed"
+    assert "cannot be judged" in operation.message, operation.message
+    gadgets = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": "gadgets.example.com"},
+        "spec": {
+            "group": "example.com",
+            "scope": "Cluster",
+            "names": {"kind": "Gadget", "plural": "gadgets", "singular": "gadget", "listKind": "GadgetList"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object"}},
+                }
+            ],
+        },
+    }
+    world.kube.create(gadgets)
+    world.run(app)
+    again = faults.ended(world, world.sync(app))
+    assert (again.phase, again.wait.get("code")) == ("Failed", "ProjectPolicyViolation")
+    assert world.kube.list("example.com/v1", "Gadget") == []

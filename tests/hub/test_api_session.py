@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 from django.utils import timezone
@@ -240,3 +242,17 @@ def test_accounts_are_for_the_platform_team(alice: User, dana: User) -> None:
     last = api.patch("/accounts/dana", {"is_admin": False})
     assert (last.status_code, last.json()["code"]) == (409, "last_administrator")
     assert api.delete("/accounts/frank").status_code == 204
+
+
+@pytest.mark.parametrize("name", ["token", "access_token", "api_key", "authorization"])
+def test_a15_a_token_counts_in_its_header_alone_and_is_stored_as_a_digest(alice: User, name: str) -> None:
+    """No dump of the database, no access log and no browser history holds one (A15)."""
+    value = Api(alice).post("/me/tokens", {"name": "ci", "days": 30}).json()["value"]
+    assert Api().get(f"/me?{name}={value}").status_code == 401
+    assert Api().get(f"/me?{name}=Bearer%20{value}").status_code == 401
+    assert Api().post("/me/tokens", {name: value}).status_code == 401
+    dump = io.StringIO()
+    call_command("dumpdata", stdout=dump)
+    assert '"name": "ci"' in dump.getvalue()
+    assert value not in dump.getvalue()
+    assert value.removeprefix("hubp_") not in dump.getvalue()

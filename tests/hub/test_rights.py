@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils import timezone
 
@@ -22,6 +24,7 @@ from hub.models import (
     IdempotentAnswer,
     ManifestSet,
     Project,
+    ProjectMember,
     Repository,
     ResourceStatus,
     SyncOperation,
@@ -297,3 +300,36 @@ def test_c2_a_poll_error_shows_no_credentials() -> None:
     assert redact("fatal: https://user:secret-word@git.example.com/x.git?token=abc") == (
         "fatal: https://git.example.com/x.git"
     )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_b12_the_decision_and_the_filter_of_lists_always_agree(seed: int) -> None:
+    """Random members, groups and projects: `may` says yes exactly for what `visible_*` shows."""
+    dice = random.Random(seed)
+    projects = [factories.project(f"p{number}") for number in range(4)]
+    groups = [Group.objects.create(name=f"g{number}") for number in range(3)]
+    people = [User.objects.create_user(username=f"u{number}") for number in range(4)]
+    people[0].is_superuser = dice.random() < 0.3
+    people[1].is_active = dice.random() < 0.7
+    for person in people:
+        person.save()
+        person.groups.set(dice.sample(groups, dice.randrange(3)))
+    for project in projects:
+        factories.application(f"app-{project.name}", project=project)
+        for group in groups:
+            if dice.random() < 0.3:
+                ProjectMember.objects.create(
+                    project=project, group=group, role=dice.choice(["owner", "reader"])
+                )
+        for person in people:
+            if dice.random() < 0.3:
+                ProjectMember.objects.create(
+                    project=project, user=person, role=dice.choice(["owner", "reader"])
+                )
+    for person in (each for each in people if each.is_active):
+        permitted = {project.name for project in Project.objects.all() if rights.may(person, "get", project)}
+        assert set(rights.visible_projects(person).values_list("name", flat=True)) == permitted
+        shown = {app.project.name for app in rights.visible_applications(person)}
+        assert shown == permitted - {"default"}
+        owned = {project.name for project in Project.objects.all() if rights.may(person, "sync", project)}
+        assert set(rights.owned_projects(person).values_list("name", flat=True)) == owned

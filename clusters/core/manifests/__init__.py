@@ -10,7 +10,7 @@ Public interface (shapes and errors stand at each function):
 - `desired_set(objects, namespace=, namespaced=, excluded_kinds=, origins=) -> DesiredSet`.
 - `clean(obj)`: without server fields and nulls, Secrets with `data` only.
 - `stamp(manifest, application, hub_id, destination_namespace)`, `tracking_id`, `parse_tracking_id`,
-  `is_self_reference`, `owner_of(live, application=, hub_id=, target=) -> Owner`, `managed_by(live, application)`.
+  `is_self_reference`, `owner_of(live, application=, hub_id=, target=) -> Owner`, `managed_by(live, application, hub_id)`.
 - `canonical_json(value) -> bytes`, `desired_hash(manifest, key) -> hex`.
 """
 

@@ -117,8 +117,14 @@ def owner_of(live: Manifest, *, application: str, hub_id: str, target: ResourceK
     return Owner("none")
 
 
-def managed_by(live: Manifest, application: str) -> bool:
-    """Managed = our tracking id names this Application and the object itself; copies and ReplicaSets are not."""
+def managed_by(live: Manifest, application: str, hub_id: str) -> bool:
+    """Managed = our tracking id names this Application and the object itself; copies and ReplicaSets are not.
+
+    Another hub may have an Application of this name: what carries its label is its own (H22). A label that is gone
+    altogether is drift, not a change of hands (5.4).
+    """
+    if metadata_map(live, "labels").get(MANAGED_BY_LABEL, hub_id) != hub_id:
+        return False
     tracked = parse_tracking_id(str(metadata_map(live, "annotations").get(TRACKING_ANNOTATION) or ""))
     return tracked is not None and tracked.application == application and is_self_reference(live, tracked)
 

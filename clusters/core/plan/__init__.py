@@ -40,7 +40,7 @@ The loop of one pass, as the caller (the hall) writes it:
   `describe(plan)` the readable preview.
 - The end of an Application (section 10): `build_deletion(DeletionRequest(...), DeletionFacts(live, desired))` gives a
   SyncPlan of kind `delete`, walked by the same loop; tasks with code `Kept` stay, with the reason. After Failed build
-  it again with `attempt + 1` and `done_hooks(plan, progress)`. `detach_step(application, live)` gives the one Step of
+  it again with `attempt + 1` and `done_hooks(plan, progress)`. `detach_step(application, hub_id, live)` gives the one Step of
   a detach, None when nothing carries our marks any more; no progress is needed.
 - A manifest that passes through must be stamped (`clusters.core.manifests.stamp`) by the caller.
 """

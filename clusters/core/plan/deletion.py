@@ -92,7 +92,7 @@ def build_deletion(request: DeletionRequest, facts: DeletionFacts) -> SyncPlan:
     objects = [
         _object_task(key, live, request, facts)
         for key, live in sorted(facts.live.items())
-        if live is not None and key not in hooks and managed_by(live, request.application)
+        if live is not None and key not in hooks and managed_by(live, request.application, request.hub_id)
         if not classify(live).deletion
     ]
     tasks += _within_budget(objects, request, facts)
@@ -212,13 +212,15 @@ def applications_need_confirmation(count: int) -> str:
     return f"{count} applications would be deleted, more than {MOST_APPLICATIONS}"
 
 
-def detach_step(application: str, live: Mapping[ResourceKey, Manifest | None]) -> Step | None:
+def detach_step(application: str, hub_id: str, live: Mapping[ResourceKey, Manifest | None]) -> Step | None:
     """The Step that takes our marks from what the Application manages; None when nothing carries them any more.
 
     A metadata patch, never an empty apply: that would delete every field we own (C9). Hook finalizers go first.
     """
     found = [
-        (key, obj) for key, obj in sorted(live.items()) if obj is not None and managed_by(obj, application)
+        (key, obj)
+        for key, obj in sorted(live.items())
+        if obj is not None and managed_by(obj, application, hub_id)
     ]
     strips, patches = [], []
     for key, obj in found:

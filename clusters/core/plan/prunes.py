@@ -23,7 +23,7 @@ from clusters.core.plan.request import PlanFacts, PlanRequest
 from clusters.core.plan.selection import Selection
 
 
-def extras(application: str, facts: PlanFacts) -> list[tuple[ResourceKey, Manifest]]:
+def extras(request: PlanRequest, facts: PlanFacts) -> list[tuple[ResourceKey, Manifest]]:
     """Managed live objects without target; neither hooks nor Skip; one UID under two groups counts once (2.3)."""
     targets: set[ResourceKey] = set()
     wanted_uids: set[str] = set()
@@ -40,7 +40,7 @@ def extras(application: str, facts: PlanFacts) -> list[tuple[ResourceKey, Manife
         if live is None or key in targets or key._replace(namespace="") in targets:
             continue
         uid = _uid(live)
-        if (uid and uid in wanted_uids) or not managed_by(live, application):
+        if (uid and uid in wanted_uids) or not managed_by(live, request.application, request.hub_id):
             continue
         if classify(live).kind == "resource":
             wanted_uids.add(uid)
@@ -54,13 +54,15 @@ def prune_tasks(
     """One task per extra: a prune, or `leave` with the reason why it stays. A takeover has none."""
     if request.kind == "takeover":
         return [], []
-    found = [(key, live) for key, live in extras(request.application, facts) if selection.chooses(key, live)]
+    found = [(key, live) for key, live in extras(request, facts) if selection.chooses(key, live)]
     if request.kind == "prune":
         found = [(k, live) for k, live in found if facts.confirmed_prunes.get(k) == _uid(live)]
     tasks = [_task(key, live, request, facts) for key, live in found]
     planned = [task for task in tasks if task.action == "prune"]
     managed = sum(
-        1 for live in facts.live.values() if live is not None and managed_by(live, request.application)
+        1
+        for live in facts.live.values()
+        if live is not None and managed_by(live, request.application, request.hub_id)
     )
     confirmed = all(facts.confirmed_prunes.get(t.key) == t.live_uid for t in planned)
     broken = "" if confirmed else facts.budget.broken(len(planned), managed)

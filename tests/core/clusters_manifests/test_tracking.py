@@ -69,7 +69,7 @@ def test_stamping_leaves_the_manifest_alone():
     assert before == service(labels={"x": "y"})
     assert stamped["metadata"]["labels"] == {"x": "y", MANAGED_BY_LABEL: "h1"}
     assert owner(stamped).kind == "ours"
-    assert managed_by(stamped, "a")
+    assert managed_by(stamped, "a", "h1")
 
 
 def test_nobody_owns_a_plain_object():
@@ -98,6 +98,12 @@ def test_e33_another_application_or_hub_is_named():
     assert owner(service(labels={MANAGED_BY_LABEL: "h2"})).kind == "other_hub"
 
 
+def test_h22_an_application_of_this_name_in_another_hub_owns_its_objects():
+    theirs = stamp(service(), "a", "h2")
+    assert not managed_by(theirs, "a", "h1")
+    assert owner(theirs).kind == "other_hub"
+
+
 def test_e34_replicaset_copy_is_not_managed():
     deployment = {
         "apiVersion": "apps/v1",
@@ -110,11 +116,11 @@ def test_e34_replicaset_copy_is_not_managed():
         "kind": "ReplicaSet",
         "metadata": {"name": "api-1", "namespace": "shop", "annotations": annotations},
     }
-    assert not managed_by(replicaset, "a")
+    assert not managed_by(replicaset, "a", "h1")
     assert owner(replicaset).kind == "copy"
     copy = stamp(service(), "a", "h1")
     copy["metadata"]["namespace"] = "elsewhere"
-    assert not managed_by(copy, "a")
+    assert not managed_by(copy, "a", "h1")
 
 
 def test_cluster_scoped_objects_match_without_namespace():

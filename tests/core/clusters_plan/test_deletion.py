@@ -285,7 +285,7 @@ def test_detach_takes_our_marks_and_nothing_else():
     world.put_managed(left)
     world.put_managed(config("c"))
     world.put_managed(config("theirs"), app="other")
-    step = detach_step(APP, dict(world.objects))
+    step = detach_step(APP, HUB, dict(world.objects))
     assert step is not None
     assert [[(a.verb, a.patch_type, str(a.key)) for a in group] for group in step.groups] == [
         [("patch", "json", "batch/Job/shop/migrate")],
@@ -294,7 +294,7 @@ def test_detach_takes_our_marks_and_nothing_else():
     patch = step.groups[1][0].body["metadata"]
     assert patch["annotations"] == {"gitops-hub.io/tracking-id": None}
     assert patch["labels"] == {"gitops-hub.io/managed-by": None}
-    assert detach_step("nobody", dict(world.objects)) is None
+    assert detach_step("nobody", HUB, dict(world.objects)) is None
 
 
 def test_deletion_options_of_the_application_hold_for_all():

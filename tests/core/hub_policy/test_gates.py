@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -161,3 +162,23 @@ def test_two_edits_before_one_heal_are_no_fight():
     for second in range(1, 5):
         heals = on_drift(heals, ["/spec/a"], after(second))
     assert heals.fighting_since is None
+
+
+def test_h17_a_controller_that_never_gives_up_costs_one_write_in_five_minutes():
+    """It rewrites the field a second after every heal, for two hours; three reversals, then the pace of a fight."""
+    heals, at, wrote = LeafHeals(), NOW, []
+    while at < NOW + timedelta(hours=2):
+        heals = on_drift(heals, ["/spec/a"], at, manager="X")
+        due = heal_due(heals, at, at, quiet=not wrote)
+        at = max(at, due)
+        heals = after_heal(heals, at)
+        wrote.append(at)
+        at += timedelta(seconds=1)
+    fought = heals.fighting_since
+    assert fought is not None
+    assert fought - NOW < timedelta(minutes=10)
+    later = [moment for moment in wrote if moment > fought]
+    assert min(b - a for a, b in pairwise(later)) >= timedelta(minutes=5)
+    assert fight_message(heals, "apps/Deployment/shop/api", at).startswith(
+        "X sets /spec/a on apps/Deployment"
+    )
