@@ -14,4 +14,8 @@ def main(arguments: list[str] | None = None) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(["hub", *(sys.argv[1:] if arguments is None else arguments)])
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and not words[0].startswith("-"):
+        # `hub slack-socket` is the module slack_socket.
+        words[0] = words[0].replace("-", "_")
+    execute_from_command_line(["hub", *words])

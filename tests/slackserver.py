@@ -26,6 +26,7 @@ SCOPES = {
     "users.info": "users:read",
     "bots.info": "users:read",
     "views.open": "",
+    "apps.connections.open": "connections:write",
     "auth.test": "",
 }
 ALL_SCOPES = frozenset(scope for scope in SCOPES.values() if scope)
@@ -66,7 +67,12 @@ class SlackServer:
     """`url` is the base of the Web API. Use as a context manager."""
 
     def __init__(self) -> None:
-        self.tokens: dict[str, frozenset[str]] = {"xoxb-good-token-1": ALL_SCOPES}
+        self.tokens: dict[str, frozenset[str]] = {
+            "xoxb-good-token-1": ALL_SCOPES - {"connections:write"},
+            "xapp-good-token-1": frozenset(["connections:write"]),
+        }
+        # Where Socket Mode is served, when it is.
+        self.socket_url = ""
         self.revoked: set[str] = set()
         self.channels: dict[str, dict[str, Any]] = {}
         self.users: dict[str, dict[str, Any]] = {
@@ -279,6 +285,11 @@ class SlackServer:
             return {"ok": False, "error": "invalid_arguments"}
         self.views.append(arguments)
         return {"ok": True, "view": {"id": f"V{len(self.views)}", **view}}
+
+    def _apps_connections_open(self, _: dict[str, Any]) -> dict[str, Any]:
+        return (
+            {"ok": True, "url": self.socket_url} if self.socket_url else {"ok": False, "error": "fatal_error"}
+        )
 
     def _users_info(self, arguments: dict[str, Any]) -> dict[str, Any]:
         user = self.users.get(str(arguments.get("user")))

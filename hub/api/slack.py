@@ -26,6 +26,4 @@ def interactions(request: HttpRequest) -> HttpResponse:
         return errors.answer(request, refused.status)
     nudging.look(answer.look)
     nudging.tell()
-    if answer.errors:
-        return JsonResponse({"response_action": "errors", "errors": dict(answer.errors)})
-    return HttpResponse(status=200)
+    return JsonResponse(answer.body) if answer.body else HttpResponse(status=200)

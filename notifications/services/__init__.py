@@ -29,6 +29,7 @@ from notifications.services.slack_calls import (
     services_of_team,
     user_info,
 )
+from notifications.services.slack_sockets import listen, socket_services
 
 __all__ = [
     "METRICS",
@@ -51,6 +52,7 @@ __all__ = [
     "home",
     "import_config",
     "import_told",
+    "listen",
     "mark_sent",
     "observe",
     "open_modal",
@@ -65,6 +67,7 @@ __all__ = [
     "save_trigger",
     "send_test",
     "services_of_team",
+    "socket_services",
     "tend",
     "took",
     "try_trigger",

@@ -142,14 +142,14 @@ def _inputs(view: Mapping[str, Any]) -> dict[str, str]:
     return made
 
 
-def _trusted() -> QuerySet[Service]:
+def trusted() -> QuerySet[Service]:
     """The hub's own Slack services. Who holds a signing secret says who clicked, so a project's service never does."""
     return Service.objects.filter(type=slack.TYPE, project="").order_by("name")
 
 
 def _signing_secrets() -> list[tuple[str, str]]:
     found = []
-    for row in _trusted():
+    for row in trusted():
         try:
             given = configured.settings_of(row.settings).get("signingSecret")
         except DecryptionError as error:
@@ -175,7 +175,7 @@ class Home:
 def home(service: str, seconds: float = 1.0) -> Home:
     """As the settings `teamId` and `appId` say, else as Slack says of the token. Raises DeliveryError."""
     # Two calls may be needed, and together they get this long.
-    settings, network = _reach(service, seconds / 2)
+    settings, network = reach(service, seconds / 2)
     team, app = str(settings.get("teamId") or ""), str(settings.get("appId") or "")
     if team and app:
         return Home(team, app)
@@ -189,7 +189,7 @@ def home(service: str, seconds: float = 1.0) -> Home:
 def services_of_team(team_id: str) -> list[str]:
     """Names of the hub's Slack services in this workspace, as far as Slack answers."""
     found = []
-    for row in _trusted():
+    for row in trusted():
         try:
             if home(row.name).team_id == team_id:
                 found.append(row.name)
@@ -200,7 +200,7 @@ def services_of_team(team_id: str) -> list[str]:
 
 def open_modal(service: str, trigger_id: str, view: Mapping[str, Any]) -> None:
     """`views.open` within 2 s and without a retry: the trigger lives 3 s. Raises DeliveryError."""
-    slack.call("views.open", {"trigger_id": trigger_id, "view": dict(view)}, *_reach(service, 2.0))
+    slack.call("views.open", {"trigger_id": trigger_id, "view": dict(view)}, *reach(service, 2.0))
 
 
 def post_ephemeral(
@@ -227,13 +227,13 @@ def post_ephemeral(
         "parse": "none",
         "link_names": False,
     }
-    slack.call("chat.postEphemeral", arguments, *_reach(service, seconds))
+    slack.call("chat.postEphemeral", arguments, *reach(service, seconds))
 
 
 def rewrite_card(service: str, channel_id: str, event: Mapping[str, Any], *, seconds: float = 5.0) -> None:
     """Bring the card in this channel to what the event says, if there is one. Raises DeliveryError."""
     message = card_message(event)
-    settings, network = _reach(service, seconds)
+    settings, network = reach(service, seconds)
     rows = Thread.objects.filter(
         service__name=service, service__project="", channel_id=channel_id, key=message.thread
     ).exclude(root="")
@@ -246,13 +246,14 @@ def rewrite_card(service: str, channel_id: str, event: Mapping[str, Any], *, sec
 
 def user_info(service: str, user_id: str, seconds: float = 1.0) -> dict[str, Any]:
     """`users.info` within 1 s; no answer is an error and never a permission. Raises DeliveryError."""
-    answer = slack.call("users.info", {"user": user_id}, *_reach(service, seconds), form=True)
+    answer = slack.call("users.info", {"user": user_id}, *reach(service, seconds), form=True)
     user = answer.get("user")
     return dict(user) if isinstance(user, Mapping) else {}
 
 
-def _reach(service: str, seconds: float) -> tuple[Mapping[str, Any], Network]:
-    row = _trusted().filter(name=service).first()
+def reach(service: str, seconds: float) -> tuple[Mapping[str, Any], Network]:
+    """Settings in the clear and who may be dialled. Raises NotificationError for a service that is not the hub's."""
+    row = trusted().filter(name=service).first()
     if row is None:
         raise NotificationError("unknown_service", f"there is no Slack service {service[:60]!r}")
     return configured.settings_of(row.settings), replace(rendering.network(), timeout_s=seconds)

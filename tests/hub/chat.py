@@ -80,9 +80,12 @@ class Workspace:
             **more,
         }
 
-    def submit(self, sub: str, reason: str, at: int = -1) -> Any:
+    def submit(self, sub: str, reason: str) -> Any:
+        return self.post(self.filled(sub, reason))
+
+    def filled(self, sub: str, reason: str) -> dict[str, Any]:
         """The form that was opened last, filled in."""
-        view = self.slack.views[at]["view"]
+        view = self.slack.views[-1]["view"]
         (block,) = [one for one in view["blocks"] if one["type"] == "input"]
         state = {
             block["block_id"]: {block["element"]["action_id"]: {"type": "plain_text_input", "value": reason}}
@@ -92,15 +95,13 @@ class Workspace:
             "private_metadata": view["private_metadata"],
             "state": {"values": state},
         }
-        return self.post(
-            {
-                "type": "view_submission",
-                "user": {"id": sub, "team_id": "T1"},
-                "team": {"id": "T1"},
-                "api_app_id": "A1",
-                "view": shown,
-            }
-        )
+        return {
+            "type": "view_submission",
+            "user": {"id": sub, "team_id": "T1"},
+            "team": {"id": "T1"},
+            "api_app_id": "A1",
+            "view": shown,
+        }
 
     def signed(self, body: bytes, stamp: str = "") -> dict[str, str]:
         """The headers that Slack would send with this body."""

@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from django.db import OperationalError
@@ -47,6 +48,11 @@ class Answer:
 
     errors: Mapping[str, str] = field(default_factory=dict)
     look: tuple[uuid.UUID, ...] = ()
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What Slack gets back; empty for an answer without content."""
+        return {"response_action": "errors", "errors": dict(self.errors)} if self.errors else {}
 
 
 NOTHING = Answer()
