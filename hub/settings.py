@@ -125,6 +125,9 @@ if _default["ENGINE"].endswith("sqlite3"):
         "transaction_mode": "IMMEDIATE",
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA mmap_size=134217728;",
     }
+    # A thread keeps its connection, and with it the pages and statements that SQLite has prepared: opening one
+    # costs as much as half of a pass.
+    _default["CONN_MAX_AGE"] = None
     if TESTING:
         # A file and not memory: tests with threads meet the same locking as an embedded hub.
         _default["TEST"] = {

@@ -8,22 +8,12 @@ from typing import Any
 
 import structlog
 from django.db import close_old_connections, transaction
-from django.db.models import (
-    BigIntegerField,
-    Case,
-    CharField,
-    DateTimeField,
-    F,
-    PositiveSmallIntegerField,
-    Value,
-    When,
-)
-from django.db.models.functions import Greatest
 from django.utils import timezone
 
 import hub.reconcile.autoscalers as autoscalers
 import hub.reconcile.describing as describing
 import hub.reconcile.work as works
+import hub.services.statements as statements
 from clusters.core.manifests import ResourceKey
 from hub.core import schedule
 from hub.core.events import Event as Happened
@@ -37,12 +27,6 @@ from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
 from hub.services import approvals, events, leases
 
-_LEVEL, _MOMENT, _PHASE, _NUMBER = (
-    PositiveSmallIntegerField(),
-    DateTimeField(),
-    CharField(),
-    BigIntegerField(),
-)
 log = structlog.get_logger(__name__)
 
 STATUS_FIELDS = (
@@ -244,28 +228,23 @@ def save_application(frame: Frame, again: datetime, lost_passes: int = 0) -> Non
     values = {name: getattr(app, name) for name in STATUS_FIELDS}
     if frame.kept_until is None:
         values["status_at"] = timezone.now()
-    saved = Application.objects.filter(id=app.id, fence=lease.fence).update(
-        **values,
-        # Somebody who asked meanwhile is not forgotten: only an unasked row gets the later time.
-        next_look_at=Case(
-            When(look_count=lease.seen, then=Value(again, _MOMENT)),
-            default=F("next_look_at"),
-            output_field=_MOMENT,
-        ),
-        look_level=Case(
-            When(look_count=lease.seen, then=Value(0, _LEVEL)), default=F("look_level"), output_field=_LEVEL
-        ),
+    values |= {"lease_until": None, "lease_owner": "", "lost_passes": lost_passes}
+    unasked = [
+        ("next_look_at", statements.moment(again)),
+        ("look_level", 0),
         # An operation that was asked for meanwhile keeps its mark, so that the next pass loads it.
-        operation_phase=Case(
-            When(look_count=lease.seen, then=Value(app.operation_phase, _PHASE)),
-            default=F("operation_phase"),
-            output_field=_PHASE,
-        ),
-        operation_seq=Greatest(F("operation_seq"), Value(frame.last_number, _NUMBER)),
-        lease_until=None,
-        lease_owner="",
-        lost_passes=lost_passes,
-    )
+        ("operation_phase", app.operation_phase),
+    ]
+    # Somebody who asked meanwhile is not forgotten: only an unasked row gets these.
+    computed: list[tuple[str, list[Any]]] = [
+        (f"{column} = CASE WHEN look_count = %s THEN %s ELSE {column} END", [lease.seen, value])
+        for column, value in unasked
+    ]
+    newer = "operation_seq = CASE WHEN operation_seq < %s THEN %s ELSE operation_seq END"
+    computed.append((newer, [frame.last_number, frame.last_number]))
+    mine = "id = %s AND fence = %s"
+    keys = [statements.key(app.id), lease.fence]
+    saved = statements.update(Application, values, mine, keys, computed=computed)
     if not saved:
         raise leases.LeaseLost(str(app.id))
 

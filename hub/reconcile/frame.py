@@ -21,6 +21,9 @@ from clusters.errors import ClusterError
 from clusters.models import Cluster
 from hub.models import Application, ResourceStatus
 from hub.services import events, leases, resource_rules
+from hub.services.statements import Prepared
+
+_RESOURCES = Prepared(lambda id_: ResourceStatus.objects.filter(application=id_), "application")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,7 @@ class Frame:
             connection=connection_of(app.cluster),
             hub_id=events.hub_id(),
             mask_key=events.mask_key(),
-            rows={key_of_row(row): row for row in app.resources.all()},
+            rows={key_of_row(row): row for row in _RESOURCES.rows(app.id)},
             memory=dict(app.memory or {}),
         )
 

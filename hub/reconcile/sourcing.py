@@ -35,6 +35,7 @@ from hub.models import ManifestSet as StoredSet
 from hub.models import SourceState
 from hub.reconcile.caching import Cache
 from hub.reconcile.frame import Catalogue, Frame
+from hub.services.statements import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,12 @@ class Desired:
 
 
 _cache: Cache[Desired] = Cache(256)
+_STATES = Prepared(
+    lambda id_: (
+        SourceState.objects.filter(application=id_).select_related("repository__project").order_by("index")
+    ),
+    "application",
+)
 # Rendered a moment ago, about to be assembled: spares one read of what was just written.
 _sets: Cache[ManifestSet] = Cache(64)
 
@@ -100,7 +107,7 @@ _sets: Cache[ManifestSet] = Cache(64)
 def bring_up(frame: Frame, catalogue: Catalogue, *, anew: bool = False) -> Desired:
     """The desired set at the newest known Revisions; after an error the last good one, with the reason."""
     app = frame.app
-    states = list(app.source_states.select_related("repository__project").order_by("index"))
+    states = _STATES.rows(app.id)
     problem = None
     with frame.stage("render"):
         try:
@@ -350,7 +357,7 @@ def files_of(frame: Frame, desired: Desired) -> dict[str, str] | None:
 
 def render_at(frame: Frame, revisions: list[str]) -> tuple[str, list[str]]:
     """Render every source at the asked revision (a branch, tag or commit) without moving the Application."""
-    states = list(frame.app.source_states.select_related("repository__project").order_by("index"))
+    states = _STATES.rows(frame.app.id)
     entries = parse_sources({"sources": frame.app.sources}, allow_file=settings.HUB_ALLOW_LOOPBACK)
     if len(revisions) != len(entries) or len(states) != len(entries):
         raise SourceError("InvalidSource", f"{len(entries)} revisions are needed, one per source")

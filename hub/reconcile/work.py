@@ -9,15 +9,14 @@ from typing import Any
 
 import orjson
 from django.db import IntegrityError, transaction
-from django.db.models import Exists
 
 from clusters.core.manifests import ResourceKey
 from clusters.core.plan import Progress, SyncPlan, results, wanted_keys
-from hub.models import Application, SyncOperation
+from hub.models import SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import Frame
 from hub.reconcile.sourcing import Desired
-from hub.services import approvals, leases, operations
+from hub.services import approvals, leases, operations, statements
 
 OPERATION_FIELDS = (
     "phase",
@@ -34,6 +33,9 @@ OPERATION_FIELDS = (
     "started_at",
     "finished_at",
 )
+# Unfinished, and the lease of this pass still stands.
+_MINE = """id = %s AND phase IN (%s, %s, %s)
+  AND EXISTS (SELECT 1 FROM hub_application WHERE id = %s AND fence = %s)"""
 
 
 @dataclass
@@ -131,12 +133,13 @@ def save_operation(frame: Frame, work: Work) -> None:
         frame.lease.check()
         _insert(operation)
         return
-    mine = SyncOperation.objects.filter(
-        Exists(Application.objects.filter(id=frame.app.id, fence=frame.lease.fence)),
-        id=operation.id,
-        phase__in=UNFINISHED,
+    saved = statements.update(
+        SyncOperation,
+        {name: getattr(operation, name) for name in OPERATION_FIELDS},
+        _MINE,
+        [statements.key(operation.id), *UNFINISHED, statements.key(frame.app.id), frame.lease.fence],
     )
-    if not mine.update(**{name: getattr(operation, name) for name in OPERATION_FIELDS}):
+    if not saved:
         raise leases.LeaseLost(str(frame.app.id))
     if work.ended:
         approvals.ended(operation)

@@ -125,18 +125,17 @@ def create(actor: Actor, doc: Any) -> Application:
     judge_application(values)
     _refuse_cycle(values)
     app = Application(**values, next_look_at=timezone.now(), look_level=LEVEL_KNOWN, look_count=1)
+    switches.created(actor, app)
     try:
-        with transaction.atomic():
-            app.save(force_insert=True)
+        app.save(force_insert=True)
     except IntegrityError:
         raise HubError(
             "name_not_available", f"the name {app.name} is not available", "choose another name", status=409
         ) from None
-    _write_source_states(app)
+    _write_source_states(app, is_new=True)
     audit.record(
         actor, "create", resource="application", name=app.name, project=app.project.name, after=document(app)
     )
-    switches.created(actor, app)
     return app
 
 
@@ -172,9 +171,10 @@ def update(
     return app
 
 
-def _write_source_states(app: Application) -> None:
+def _write_source_states(app: Application, *, is_new: bool = False) -> None:
     """One row per source, bound to the Repository that serves it in this Project (sources.md 2.6)."""
-    kept = {state.index: state for state in app.source_states.all()}
+    kept = {} if is_new else {state.index: state for state in app.source_states.all()}
+    serving = []
     for index, source in enumerate(app.sources):
         url = source["repoURL"]
         repository = repository_for(url, app.project)
@@ -184,8 +184,10 @@ def _write_source_states(app: Application) -> None:
             state.wanted = ""
         state.repository, state.target_revision = repository, target
         state.save()
-    SourceState.objects.filter(id__in=[state.id for state in kept.values()]).delete()
-    hints.poll_for(app.id)
+        serving += [repository] if repository is not None else []
+    if kept:
+        SourceState.objects.filter(id__in=[state.id for state in kept.values()]).delete()
+    hints.poll_of_change(serving)
 
 
 def repository_for(url: str, project: Project) -> Repository | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -14,6 +14,7 @@ from hub.models import Repository
 SPACING = timedelta(seconds=1)
 # Many Applications of one Repository are often stored one after the other.
 SPACING_OF_CHANGES = timedelta(seconds=5)
+FAR = datetime.max.replace(tzinfo=UTC)
 
 
 def poll(repositories: Iterable[uuid.UUID], spacing: timedelta = SPACING) -> list[uuid.UUID]:
@@ -25,6 +26,15 @@ def poll(repositories: Iterable[uuid.UUID], spacing: timedelta = SPACING) -> lis
     due = [each for each in ids if each not in waiting]
     Repository.objects.filter(id__in=due).update(next_poll_at=Now())
     return due
+
+
+def poll_of_change(repositories: Iterable[Repository]) -> None:
+    """What `poll_for` says of the Repositories of an Application, from rows that were just read."""
+    now = timezone.now()
+    for repository in repositories:
+        due = max(now, repository.checked_at + SPACING_OF_CHANGES) if repository.checked_at else now
+        if repository.failures == 0 and (repository.next_poll_at or FAR) > due:
+            Repository.objects.filter(id=repository.id, failures=0).update(next_poll_at=due)
 
 
 def poll_for(application: uuid.UUID) -> None:

@@ -6,6 +6,7 @@ security-and-reliability.md H3, H11). A pass that was killed leaves its lease to
 
 from __future__ import annotations
 
+import functools
 import os
 import socket
 import threading
@@ -21,6 +22,7 @@ from django.db import close_old_connections, connection
 from django.db.models.functions import Now
 
 from hub.models import Application
+from hub.services.statements import Prepared, key
 
 log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=60)
@@ -62,7 +64,15 @@ class Lease:
 
 def process_name() -> str:
     """Who this process is in lease rows and heartbeats."""
-    return f"{socket.gethostname()[:60]}:{os.getpid()}"
+    return f"{_host()}:{os.getpid()}"
+
+
+@functools.cache
+def _host() -> str:
+    return socket.gethostname()[:60]
+
+
+_ROW = Prepared(lambda id_: Application.objects.select_related("project", "cluster").filter(id=id_))
 
 
 # Written out, because it runs for every pass: the ORM takes longer to say this than the database to do it. The count
@@ -82,12 +92,11 @@ _TIMES = {
 
 def claim(application_id: uuid.UUID) -> Lease | None:
     """Take the lease, or None when somebody else holds it or the row is gone."""
-    key = application_id.hex if connection.vendor == "sqlite" else application_id
     with connection.cursor() as cursor:
-        cursor.execute(_CLAIM.format(**_TIMES[connection.vendor]), [process_name(), key])
+        cursor.execute(_CLAIM.format(**_TIMES[connection.vendor]), [process_name(), key(application_id)])
         if cursor.rowcount != 1:
             return None
-    lease = Lease(Application.objects.select_related("project", "cluster").get(id=application_id))
+    lease = Lease(_ROW.rows(application_id)[0])
     keeper.hold(lease)
     return lease
 

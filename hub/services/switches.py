@@ -18,8 +18,8 @@ _NAMES = ("auto-sync-disabled", "auto-sync-reminder", "auto-sync-enabled")
 
 
 def created(actor: Actor, app: Application) -> None:
-    """In the transaction that made it."""
-    _tell(app, switches.created(str(app.id), app.name, actor.name), actor)
+    """In the transaction that makes it, before its row is stored: the row carries the number of its first event."""
+    events.store(app, [switches.created(str(app.id), app.name, actor.name)], {"initiator": actor.initiator()})
 
 
 def changed(actor: Actor, app: Application, was_automated: bool, now: datetime) -> None:

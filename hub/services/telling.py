@@ -16,6 +16,18 @@ from hub.services.argoview import application_view, project_view
 from notifications import services as notifications
 
 
+def hand_over_all(rows: Sequence[Event]) -> list[int]:
+    """Events in their order; the many that nobody asked to hear are stored together."""
+    quiet = notifications.unheard([row.data for row in rows])
+    unheard = [row for row in rows if row.data.get("key") in quiet]
+    owed = [delivery for row in rows if row.data.get("key") not in quiet for delivery in hand_over(row)]
+    if unheard:
+        with transaction.atomic():
+            notifications.keep([row.data for row in unheard])
+            events.mark_dispatched([row.id for row in unheard])
+    return owed
+
+
 def hand_over(row: Event) -> list[int]:
     """One event to notifications, once: dispatch and mark in one transaction. Returns the deliveries it owes."""
     data = dict(row.data)
@@ -31,10 +43,16 @@ def hand_over(row: Event) -> list[int]:
 
 
 def observe(application: uuid.UUID) -> list[int]:
-    """A stored status change that is no Event, for imported triggers only (notifications.md 3.1)."""
+    """Show an application to its imported triggers although nothing happened: time did."""
     app = _application(application)
-    if app is None:
-        return []
+    return observe_change(app) if app is not None else []
+
+
+def observe_change(app: Application) -> list[int]:
+    """A stored status change that is no Event, for imported triggers only (notifications.md 3.1).
+
+    `app` is as it was just stored, with its project and cluster.
+    """
     basis = events.basis(app)
     return notifications.observe(_view(app, basis)) if notifications.wants_view(basis).needed else []
 

@@ -15,6 +15,7 @@ import hub.celery as celery
 import hub.reconcile as reconcile
 import hub.tasks.nudges as nudges
 import hub.tasks.runtime as runtime
+from hub.models import Application
 from hub.services import approvals, events, heartbeats, history, looks, polling, probing, switches, telling
 from notifications import services as notifications
 
@@ -30,8 +31,8 @@ def run_pass(application_id: uuid.UUID) -> None:
     local = runtime.current()
     if local is not None and local.after_pass is not None and result.app is not None:
         local.after_pass(result.app, result.kinds, result.phase)
-    if result.changed and local is not None:
-        local.submit(functools.partial(_observe, application_id))
+    if result.changed and local is not None and result.app is not None:
+        local.submit(functools.partial(_observe_change, result.app))
     if result.events:
         nudges.after_commit(lambda: _dispatch_soon(local))
     if local is not None and result.again_in_s is not None and result.again_in_s < 60:
@@ -41,6 +42,10 @@ def run_pass(application_id: uuid.UUID) -> None:
             local.hint_after(result.again_in_s, application_id)
     for repository in result.poll:
         poll_soon(repository)
+
+
+def _observe_change(app: Application) -> None:
+    _deliver(telling.observe_change(app))
 
 
 def _observe(application: uuid.UUID) -> None:
@@ -62,7 +67,7 @@ def observe_by_time() -> None:
 
 def _dispatch_soon(local: runtime.Runtime | None) -> None:
     if local is not None:
-        local.submit(dispatch_now)
+        local.submit_once("dispatch", dispatch_now)
     else:
         dispatch_events.delay()
 
@@ -107,8 +112,7 @@ def dispatch_events() -> None:
 
 def dispatch_now() -> None:
     while rows := events.undispatched():
-        for row in rows:
-            _deliver(telling.hand_over(row))
+        _deliver(telling.hand_over_all(rows))
 
 
 def _deliver(deliveries: Iterable[int]) -> None:

@@ -37,6 +37,8 @@ class Runtime:
         self._waiting: set[uuid.UUID] = set()
         self._running: set[uuid.UUID] = set()
         self._again: set[uuid.UUID] = set()
+        # Actions by name: whether they were asked for again while they waited or ran.
+        self._once: dict[str, bool] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
         self._stopped = False
@@ -67,6 +69,23 @@ class Runtime:
         """Run anything else in the pool."""
         if not self._stopped:
             self._pool.submit(self._guarded, action)
+
+    def submit_once(self, name: str, action: Callable[[], None]) -> None:
+        """Run an action that does everything that is due: never twice at a time, once more if asked meanwhile."""
+        with self._lock:
+            asked_before = name in self._once
+            self._once[name] = asked_before
+        if not asked_before:
+            self.submit(lambda: self._run_once(name, action))
+
+    def _run_once(self, name: str, action: Callable[[], None]) -> None:
+        try:
+            action()
+        finally:
+            with self._lock:
+                again = self._once.pop(name)
+            if again:
+                self.submit_once(name, action)
 
     def idle(self) -> bool:
         """Nothing waits and nothing runs (timers do not count)."""

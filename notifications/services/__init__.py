@@ -1,6 +1,7 @@
 """Every act of the room, one function each; what they promise is in notifications.md.
 
     dispatch(mapping) -> ids          store an event once, owe its Messages          observe(view) -> ids
+    unheard(mappings), keep(mappings) the same, in few statements, for events that nobody wants
     due_deliveries(limit) -> ids      what can be tried now                          deliver(id)    one attempt
     tend()                            once an hour: keep times, probes
 
@@ -11,7 +12,15 @@ decisions that need no row (core), anything of the hub.
 from notifications.services.counting import count, flush, took
 from notifications.services.delivering import deliver, due_deliveries
 from notifications.services.destinations import disable, enable
-from notifications.services.dispatching import View, asking_by_time, dispatch, observe, wants_view
+from notifications.services.dispatching import (
+    View,
+    asking_by_time,
+    dispatch,
+    keep,
+    observe,
+    unheard,
+    wants_view,
+)
 from notifications.services.explaining import explain, preview, preview_stored, try_trigger
 from notifications.services.figures import METRICS, figures
 from notifications.services.history import Tested, cancel, mark_sent, prune, resend, send_test, tend
@@ -52,6 +61,7 @@ __all__ = [
     "home",
     "import_config",
     "import_told",
+    "keep",
     "listen",
     "mark_sent",
     "observe",
@@ -71,6 +81,7 @@ __all__ = [
     "tend",
     "took",
     "try_trigger",
+    "unheard",
     "user_info",
     "wants_view",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -31,7 +31,7 @@ from notifications.core.triggers import (
 )
 from notifications.core.triggers.native import once_per_value
 from notifications.errors import NotificationError
-from notifications.models import Delivery, EventCopy, TriggerState
+from notifications.models import Alarm, Delivery, EventCopy, Subscription, TriggerState
 from notifications.models import Trigger as TriggerRow
 from notifications.services.configured import Configured, Rule
 from notifications.services.keys import digest, stored_key
@@ -168,20 +168,21 @@ def _without_nul(value: Any) -> Any:
 
 
 def _stored(event: dict[str, Any], now: datetime) -> tuple[EventCopy, bool]:
+    return EventCopy.objects.get_or_create(key=stored_key(event["key"]), defaults=_columns(event, now))
+
+
+def _columns(event: dict[str, Any], now: datetime) -> dict[str, Any]:
     app = event.get("app") or {}
-    return EventCopy.objects.get_or_create(
-        key=stored_key(event["key"]),
-        defaults={
-            "name": event["name"][:64],
-            "app": str(app.get("uid") or app.get("name") or "")[:64],
-            "project": project_of(event)[:253],
-            "severity": event["severity"],
-            "summary": redact(event["summary"], limit=500),
-            "data": event,
-            "occurred_at": clock.moment(event["occurred_at"], now),
-            "received_at": now,
-        },
-    )
+    return {
+        "name": event["name"][:64],
+        "app": str(app.get("uid") or app.get("name") or "")[:64],
+        "project": project_of(event)[:253],
+        "severity": event["severity"],
+        "summary": redact(event["summary"], limit=500),
+        "data": event,
+        "occurred_at": clock.moment(event["occurred_at"], now),
+        "received_at": now,
+    }
 
 
 def _routed(event: dict[str, Any], now: datetime, *, is_tick: bool = False) -> _Judging:
@@ -249,6 +250,8 @@ def wants_view(mapping: Mapping[str, Any]) -> View:
 
     `mapping` needs app, project and cluster only.
     """
+    if not _annotated(mapping) and not Subscription.objects.filter(enabled=True).exists():
+        return View(needed=False, every_minute=False)
     return _view(mapping, configured.load())
 
 
@@ -267,6 +270,38 @@ def _view(mapping: Mapping[str, Any], config: Configured) -> View:
     templates, _, _ = configured.templates_of(sent, project) if sent else ([], [], None)
     needed = bool(imported) or any(isinstance(one, ImportedTemplate) for one in templates)
     return View(needed, any(trigger.reads_clock for trigger in imported))
+
+
+def unheard(mappings: Sequence[Mapping[str, Any]]) -> set[str]:
+    """The keys of those of these events that nobody can be told of: no subscription, no alarm, no card asks for them.
+
+    Asked for all of them at once: what is made later sees no earlier event anyway (section 5).
+    """
+    if Subscription.objects.filter(enabled=True).exists() or Alarm.objects.exclude(state="closed").exists():
+        return set()
+    quiet = [one for one in mappings if not _annotated(one) and not one.get("approval")]
+    return {str(one["key"]) for one in quiet if one.get("key")}
+
+
+def keep(mappings: Sequence[Mapping[str, Any]]) -> None:
+    """Store events that nobody is told of, in one statement. Repeating it changes nothing."""
+    now, rows = clock.now(), []
+    for mapping in map(_without_nul, mappings):
+        try:
+            event = events.accept(mapping)
+        except NotificationError as problem:
+            _keep_refused(mapping, problem)
+            continue
+        rows.append(EventCopy(key=stored_key(event["key"]), **_columns(event, now)))
+    EventCopy.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _annotated(mapping: Mapping[str, Any]) -> bool:
+    return any(
+        "notifications.argoproj.io" in name
+        for owner in ("app", "project")
+        for name in (mapping.get(owner) or {}).get("annotations") or ()
+    )
 
 
 def _native(judging: _Judging, rule: Rule, trigger: NativeTrigger, routes: list[Route]) -> None:

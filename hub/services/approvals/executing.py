@@ -12,6 +12,7 @@ from django.utils import timezone
 import hub.services.approvals.requests as requests
 import hub.services.approvals.telling as telling
 import hub.services.audit as audit
+import hub.services.statements as statements
 from clusters.core.plan import ApprovalFact
 from hub.core.approvals import Demand, Happening, after
 from hub.models import Application, ApprovalRequest, SyncOperation
@@ -20,6 +21,8 @@ from hub.services.approvals.policies import demand_of
 
 State = ApprovalRequest.State
 _REFUSED = (State.REJECTED, State.CANCELLED, State.EXPIRED)
+_UNDECIDED = (State.PENDING, State.APPROVED, State.EXECUTING)
+_ANY_OPEN = "SELECT 1 FROM hub_approvalrequest WHERE application_id = %s AND state IN (%s, %s, %s)"
 
 
 def fact(
@@ -140,12 +143,17 @@ def claim(app: Application, operation: SyncOperation, digest: str) -> bool:
     return True
 
 
-@transaction.atomic
 def ended(operation: SyncOperation) -> None:
     """The operation is over: its approval is done or failed; one that still waited for it is cancelled.
 
     What waited for a superseded operation is left to its successor, which supersedes it or takes it over.
     """
+    if statements.exists(_ANY_OPEN, [statements.key(operation.application_id), *_UNDECIDED]):
+        _close(operation)
+
+
+@transaction.atomic
+def _close(operation: SyncOperation) -> None:
     mine = Q(operation=operation.id, state=State.EXECUTING) | Q(
         asked_for=operation.id, state__in=requests.OPEN
     )

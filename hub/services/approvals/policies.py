@@ -10,6 +10,7 @@ from django.db.models import F, QuerySet
 
 import hub.services.audit as audit
 import hub.services.rights as rights
+import hub.services.statements as statements
 from hub.core.approvals import Demand, Policy, Subject, combine, matches, read_policy
 from hub.errors import HubError
 from hub.models import Application, ApprovalPolicy, ApprovalRequest, User
@@ -96,7 +97,7 @@ def enabled_policies() -> list[Policy]:
 
 def any_policy() -> bool:
     """Whether anything is ever asked: a hub without policies pays one small query for an operation."""
-    return ApprovalPolicy.objects.filter(enabled=True).exists()
+    return statements.exists("SELECT 1 FROM hub_approvalpolicy WHERE enabled")
 
 
 def demand_for(app: Application, kind: str, plan: Mapping[str, Any]) -> Demand | None:
