@@ -4,7 +4,7 @@ from django.urls import include, path
 
 from hub.admin.site import site
 from hub.api import about, errors, metrics, slack, webhooks
-from hub.web import linking
+from hub.web import approving, linking
 
 urlpatterns = [
     path("admin/", site.urls),
@@ -13,6 +13,7 @@ urlpatterns = [
     path("api/v1/webhooks/<str:provider>/<str:token>", webhooks.receive),
     path("api/v1/slack/interactions", metrics.measured_clicks(slack.interactions)),
     path("api/v1/", include("hub.api.urls")),
+    path("approvals/<int:number>", approving.approval),
     path("link/<str:code>", linking.link),
     path("livez", about.livez),
     path("readyz", about.readyz),

@@ -4,9 +4,18 @@ May live here: what pages show and which service an action calls. May not: write
 """
 
 import notifications.admin
-from hub.admin import applications, clusters, operations, people, projects, records, repositories
+from hub.admin import applications, approvals, clusters, operations, people, projects, records, repositories
 from hub.admin.site import site
 
-__all__ = ["applications", "clusters", "operations", "people", "projects", "records", "repositories"]
+__all__ = [
+    "applications",
+    "approvals",
+    "clusters",
+    "operations",
+    "people",
+    "projects",
+    "records",
+    "repositories",
+]
 
 notifications.admin.register(site)

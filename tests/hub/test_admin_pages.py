@@ -13,10 +13,21 @@ from model_bakery import baker
 
 from clusters.models import Cluster
 from hub.admin.site import site
-from hub.models import Application, AuditEvent, Event, Project, Repository, SyncOperation, User
+from hub.models import (
+    Application,
+    ApprovalPolicy,
+    AuditEvent,
+    ChatIdentity,
+    Event,
+    Project,
+    Repository,
+    SyncOperation,
+    User,
+)
 from hub.services.guessing import LIMITS
 from hub.tasks import nudges
 from tests.hub import factories
+from tests.hub.approvals import opened, policy
 
 pytestmark = pytest.mark.django_db
 SENTINEL = "sentinel-0b54c1-value"
@@ -62,7 +73,17 @@ def world(shop: Project) -> dict[str, Any]:
         "syncoperation": operation,
         "event": event,
         "auditevent": audit,
-        "user": factories.user("eve"),
+        **_of_approvals(app, factories.user("eve")),
+    }
+
+
+def _of_approvals(app: Application, eve: User) -> dict[str, Any]:
+    policy()
+    return {
+        "user": eve,
+        "approvalpolicy": ApprovalPolicy.objects.get(),
+        "approvalrequest": opened(app),
+        "chatidentity": ChatIdentity.objects.create(user=eve, issuer="slack:T1", sub="UEVE"),
     }
 
 

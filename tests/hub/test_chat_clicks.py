@@ -106,7 +106,7 @@ def test_a_form_that_does_not_open_leads_to_the_hub(chat: Chat, row: ApprovalReq
     chat.slack.fault("views.open", error="expired_trigger_id")
     assert chat.press("UDAN", chat.buttons(row)["hub:reject"]).status_code == 200
     (told,) = chat.whispered("UDAN")
-    assert f"/admin/hub/approvalrequest/{row.number}/change/|Open the approval>" in told
+    assert f"/approvals/{row.number}|Open the approval>" in told
 
 
 def test_a_rejection_by_somebody_unfit_is_refused_at_its_submission(
@@ -282,7 +282,7 @@ def test_step_up_answers_with_a_link_to_the_hub(cast: Cast, chat: Chat) -> None:
     chat.member(cast.dan, "UDAN")
     chat.press("UDAN", chat.buttons(row)["hub:approve"])
     (told,) = chat.whispered("UDAN")
-    assert f"/admin/hub/approvalrequest/{row.number}/change/|Vote in the hub>" in told
+    assert f"/approvals/{row.number}|Vote in the hub>" in told
     assert votes(row) == []
     assert vote(cast.dan, row.number) == ""
 

@@ -16,6 +16,7 @@ from tests.hub.chat import Chat
 from tests.hub.conftest import Api
 
 pytestmark = pytest.mark.django_db
+CONFIRM = {"confirm": "yes"}
 
 
 @pytest.fixture
@@ -49,8 +50,9 @@ def test_a_click_becomes_a_vote_after_the_person_linked_the_account(
     assert b"Dan Lead (UDAN in workspace T1)" in shown.content
     assert b"<strong>dan</strong>" in shown.content
     assert shown["Referrer-Policy"] == "no-referrer"
-    assert ChatIdentity.objects.count() == 0, "looking links nothing"
-    assert b"Linked: slack:T1/UDAN" in browser.post(path).content
+    browser.post(path, {"username": "dan", "password": "dan-has-a-long-password"})
+    assert ChatIdentity.objects.count() == 0, "neither looking nor signing in links anything"
+    assert b"Linked: slack:T1/UDAN" in browser.post(path, CONFIRM).content
     assert ChatIdentity.objects.get().user == cast.dan
     assert row.votes.count() == 0
     chat.press("UDAN", chat.buttons(row)["hub:approve"])
@@ -63,8 +65,8 @@ def test_a_link_is_worth_one_use_and_ten_minutes(cast: Cast) -> None:
     assert code not in str(list(LinkCode.objects.values()))
     browser = Client()
     browser.force_login(cast.dan)
-    assert browser.post(f"/link/{code}").status_code == 200
-    assert browser.post(f"/link/{code}").status_code == 404
+    assert browser.post(f"/link/{code}", CONFIRM).status_code == 200
+    assert browser.post(f"/link/{code}", CONFIRM).status_code == 404
     late = chats.offer("slack:T1", "UERIN").rpartition("/")[2]
     LinkCode.objects.filter(sub="UERIN").update(expires_at=timezone.now() - timedelta(seconds=1))
     assert browser.get(f"/link/{late}").status_code == 404
@@ -77,7 +79,7 @@ def test_an_account_belongs_to_one_user(cast: Cast) -> None:
     code = chats.offer("slack:T1", "UDAN").rpartition("/")[2]
     browser = Client()
     browser.force_login(cast.dan)
-    assert browser.post(f"/link/{code}").status_code == 409
+    assert browser.post(f"/link/{code}", CONFIRM).status_code == 409
     assert ChatIdentity.objects.get().user == cast.erin
 
 
@@ -85,7 +87,7 @@ def test_another_site_cannot_confirm_for_me(cast: Cast) -> None:
     code = chats.offer("slack:T1", "UEVE").rpartition("/")[2]
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(cast.dan)
-    assert browser.post(f"/link/{code}").status_code == 403
+    assert browser.post(f"/link/{code}", CONFIRM).status_code == 403
     assert ChatIdentity.objects.count() == 0
 
 

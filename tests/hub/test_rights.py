@@ -49,7 +49,7 @@ OPEN = {
     ("HEAD", "/healthz"),
 }
 # Addresses that exist for everybody: the catch-all that answers 404, the sign-in form, webhooks and chats that prove
-# themselves, the page of a one-time code, which signs in by itself.
+# themselves, the page of a one-time code.
 NOWHERE = re.compile(
     r"^/api/v1/$|^/admin/(login|jsi18n)/|^/admin/\(\?P<url>|^/webhooks|^/api/(v1/)?webhooks?"
     r"|^/api/v1/slack/interactions$|^/link/"

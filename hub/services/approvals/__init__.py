@@ -49,6 +49,7 @@ from hub.services.approvals.requests import (
     standing,
     tally_of,
 )
+from hub.services.approvals.showing import Shown, shown
 from hub.services.approvals.telling import link_of
 from hub.services.approvals.tokens import find_token, latest_card, with_buttons
 
@@ -56,6 +57,7 @@ __all__ = [
     "ApprovalRefused",
     "Ask",
     "Decided",
+    "Shown",
     "any_policy",
     "break_glass",
     "cancel",
@@ -78,6 +80,7 @@ __all__ = [
     "policy_document",
     "refusal_sentence",
     "review",
+    "shown",
     "standing",
     "tally_of",
     "thread_of",

@@ -8,14 +8,14 @@ from django.db.models import F
 from django.utils import timezone
 
 import hub.services.events as events
-from hub.core.approvals import Demand, Tally, card
+from hub.core.approvals import Card, Demand, Tally, card
 from hub.core.events import Event as Happened
 from hub.models import Application, ApprovalRequest, Event
 from notifications.core.namespaces import repo_url_to_https
 
 
 def link_of(row: ApprovalRequest) -> str:
-    return events.link(f"/admin/hub/approvalrequest/{row.number}/change/")
+    return events.link(f"/approvals/{row.number}")
 
 
 def requested_key(row: ApprovalRequest, round_: int = 0) -> str:
@@ -56,7 +56,7 @@ def tell(
     now = timezone.now()
     ends = "" if name in {"approval-requested", "approval-voted"} else requested_key(row, 1)
     happened = Happened(name, key, severity, summary, "approval", ends=ends)
-    shown = _card(row, demand, tally)
+    shown = card_of(row, demand, tally)
     mapping = events.mapping(app, happened, {"revisions": row.plan.get("revisions")}, app.event_seq, now)
     mapping |= {
         "initiator": row.requester or mapping["initiator"],
@@ -107,7 +107,7 @@ def _page(repo: str, sha: str) -> str:
         return ""
 
 
-def _card(row: ApprovalRequest, demand: Demand | None, tally: Tally | None) -> Any:
+def card_of(row: ApprovalRequest, demand: Demand | None, tally: Tally | None) -> Card:
     return card(
         row.number,
         row.app_name,
