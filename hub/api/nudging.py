@@ -30,3 +30,10 @@ def tell() -> None:
     from hub.tasks import nudges
 
     nudges.send("hub.dispatch_events", [])
+
+
+def deliver(deliveries: Iterable[int]) -> None:
+    from hub.tasks import nudges
+
+    for delivery in deliveries:
+        nudges.send("notifications.deliver", [delivery])
