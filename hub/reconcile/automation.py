@@ -14,7 +14,7 @@ import hub.reconcile.operating as operating
 import hub.reconcile.planning as planning
 import hub.reconcile.sourcing as sourcing
 from clusters.core.diff.fields import owners_of
-from clusters.core.manifests import FIELD_MANAGER, ResourceKey, metadata_map
+from clusters.core.manifests import FIELD_MANAGER, Manifest, ResourceKey, metadata_map
 from clusters.core.plan import Step, may_supersede
 from clusters.core.plan.retry import Unfinished
 from clusters.core.plan.steps import Action
@@ -272,7 +272,16 @@ def _managers(frame: Frame, seen: Seen, keys: list[ResourceKey]) -> dict[Resourc
             owners = owners_of(outcome.object, _steps(str(line["path"]))) - {FIELD_MANAGER}
             if owners:
                 line["manager"] = found[key] = sorted(owners)[0]
+                line["at"] = _written_at(outcome.object, found[key])
     return found
+
+
+def _written_at(live: Manifest, manager: str) -> str:
+    """When this manager last wrote, as managedFields tell."""
+    entries = live["metadata"].get("managedFields") or ()
+    return max(
+        (str(each.get("time") or "") for each in entries if each.get("manager") == manager), default=""
+    )
 
 
 def _steps(path: str) -> tuple[str, ...]:

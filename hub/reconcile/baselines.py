@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import hub.reconcile.autoscalers as autoscalers
 from clusters.core.diff import (
     Baseline,
@@ -11,6 +13,7 @@ from clusters.core.diff import (
     body_to_send,
     join_rules,
     rules_from_spec,
+    strict_changes,
 )
 from clusters.core.manifests import Manifest, ResourceKey, key_of
 from clusters.core.plan.steps import Outcome
@@ -20,6 +23,8 @@ from hub.models import ResourceStatus
 from hub.reconcile.frame import Frame
 from hub.reconcile.work import Work
 
+MOST_ADMITTED = 20
+MASK = "++++++++"
 _WRITES = frozenset({"apply", "create", "replace"})
 
 
@@ -48,6 +53,36 @@ def of_row(row: ResourceStatus | None) -> Baseline | None:
         return Baseline.from_bytes(bytes(row.baseline))
     except ValueError:
         return None
+
+
+def admitted(frame: Frame, key: ResourceKey, manifest: Manifest) -> tuple[list[dict[str, object]], bool]:
+    """What the server or a webhook changed when our apply was admitted, and whether that counts (6.3).
+
+    It counts with `gitops-hub.io/compare: strict`, or IncludeMutationWebhook=true on the Application (6.4); else it is
+    only shown.
+    """
+    baseline = of_row(frame.rows.get(key))
+    if baseline is None or not baseline.admission:
+        return [], False
+    lines: list[dict[str, object]] = [
+        {
+            "path": path,
+            "desired": _shown(ours),
+            "live": _shown(theirs),
+            "note": "changed on admission",
+            "ignored_by": "",
+        }
+        for path, ours, theirs in baseline.admission[:MOST_ADMITTED]
+    ]
+    options = str(frame.app.annotations.get("argocd.argoproj.io/compare-options") or "").split(",")
+    everywhere = "IncludeMutationWebhook=true" in [option.strip() for option in options]
+    return lines, everywhere or bool(strict_changes(baseline, manifest))
+
+
+def _shown(value: object) -> str:
+    """A value as the diff shows it; the HMAC of a secret is no more than its mask."""
+    secret = isinstance(value, str) and value.startswith("hmac:")
+    return MASK if secret else json.dumps(value, sort_keys=True)[:1000]
 
 
 def keep(frame: Frame, work: Work, outcome: Outcome) -> None:

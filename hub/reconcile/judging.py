@@ -154,10 +154,13 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
     known = key in seen.live
     had_baseline = bool(row and row.baseline)
     lines: list[dict[str, object]] = []
-    changed, error = False, ""
+    changed, error, strict = False, "", False
     shared = sharing.owner_elsewhere(frame, live, key)
     if live is not None:
         changed, lines, error = _differs(frame, desired, key, target, live)
+        if not changed and not error:
+            # Not to be healed: the next apply would be changed in the same way.
+            lines, strict = baselines.admitted(frame, key, target)
     finished = live is None and known and row is not None and bool(row.completed_at) and is_run_once(target)
     facts = ResourceFacts(
         live=live is not None,
@@ -168,10 +171,12 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
         or seen.discovery.find(key.group, key.kind) is None,
         run_once_finished=finished and row is not None and row.desired_hash == desired.hashes[key],
         shared_with=shared,
-        changed=changed,
+        changed=changed or strict,
         deleting=bool(live and live["metadata"].get("deletionTimestamp")),
     )
     verdict = resource_status(facts)
+    if strict and verdict.reason == "changed":
+        verdict = replace(verdict, message="was changed on admission", automation_acts=False)
     if live is not None and verdict.status != "Unknown" and (note := autoscalers.reason(frame, target)):
         verdict = replace(verdict, message=f"{verdict.message}; {note}" if verdict.message else note)
     picture.verdicts[key] = verdict
