@@ -47,6 +47,8 @@ class Application(models.Model):
     synced_digest = models.CharField(max_length=64, blank=True, default="")
     hooks_digest = models.CharField(max_length=64, blank=True, default="")
     counts = models.JSONField(default=dict, blank=True)
+    # [[group, kind, namespace, name]] of its namespace that nobody owns; written by hub.services.orphans alone.
+    orphans = models.JSONField(default=list, blank=True, db_default=[])
     # What keeps an automated sync from starting now: {gate, reason} or empty.
     gate = models.JSONField(default=dict, blank=True)
     # Held at an older Revision: {id, operation, revisions, digest, excluded, by, reason, until, at} or empty.

@@ -35,7 +35,7 @@ from hub.core.schedule import TRANSIENT_CLUSTER, TRANSIENT_SOURCE
 from hub.reconcile.frame import Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
-from hub.services import health_rules
+from hub.services import health_rules, orphans
 
 MOST_DRIFT_LINES = 50
 
@@ -318,6 +318,8 @@ def _conditions(frame: Frame, desired: Desired, seen: Seen, picture: Picture) ->
             picture.conditions.append(("ComparisonError", f"{key}: {verdict.message}", "not_comparable"))
         if verdict.reason == "shared":
             picture.conditions.append(("SharedResource", f"{key} {verdict.message}", ""))
+    if said := orphans.sentence(frame.app):
+        picture.conditions.append(("OrphanedResource", said, ""))
     for key, name in sharing.wished_by_others(frame):
         if picture.verdicts.get(key) is not None and picture.verdicts[key].reason != "shared":
             picture.conditions.append(("SharedResource", f"{key} is wanted by application {name}, too", ""))

@@ -16,7 +16,18 @@ import hub.reconcile as reconcile
 import hub.tasks.nudges as nudges
 import hub.tasks.runtime as runtime
 from hub.models import Application
-from hub.services import approvals, events, heartbeats, history, looks, polling, probing, switches, telling
+from hub.services import (
+    approvals,
+    events,
+    heartbeats,
+    history,
+    looks,
+    orphans,
+    polling,
+    probing,
+    switches,
+    telling,
+)
 from notifications import services as notifications
 
 log = structlog.get_logger(__name__)
@@ -104,6 +115,12 @@ def probe(cluster: str) -> None:
     nudges.look(probing.probe(uuid.UUID(cluster)))
 
 
+@shared_task(name="hub.find_orphans")
+def find_orphans(project: str) -> None:
+    """The orphans of one project; a nudge for the applications that have other ones than before."""
+    nudges.look(orphans.find(uuid.UUID(project)))
+
+
 @shared_task(name="hub.dispatch_events")
 def dispatch_events() -> None:
     """Hand what happened to notifications, in order; a crash anywhere is repeated without effect."""
@@ -143,6 +160,9 @@ def tick() -> None:
     _deliver(notifications.due_deliveries())
     if heartbeats.every("observe", 60):
         _observe_by_time(runtime.current())
+    if heartbeats.every("orphans", orphans.EVERY_S):
+        for project in orphans.due():
+            nudges.send("hub.find_orphans", [str(project)])
     heartbeats.beat("tick")
     log.debug("tick", due=len(due), busy=len(busy), seconds=round(time.monotonic() - started, 3))
 

@@ -6,7 +6,19 @@ what a person does to it. May not: HTTP, and anything that Git decides (that is 
 
 from hub.services.live.acting import Done, act, actions, delete
 from hub.services.live.finding import Found, find
-from hub.services.live.growing import tree
+from hub.services.live.growing import orphans_in, tree
 from hub.services.live.reading import events, open_log, shown
 
-__all__ = ["Done", "Found", "act", "actions", "delete", "events", "find", "open_log", "shown", "tree"]
+__all__ = [
+    "Done",
+    "Found",
+    "act",
+    "actions",
+    "delete",
+    "events",
+    "find",
+    "open_log",
+    "orphans_in",
+    "shown",
+    "tree",
+]

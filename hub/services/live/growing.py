@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,7 +11,14 @@ import hub.services.health_rules as health_rules
 from clusters.core.connection import Connection
 from clusters.core.discovery import Discovery
 from clusters.core.health import Health
-from clusters.core.manifests import Manifest, ResourceKey
+from clusters.core.manifests import (
+    TRACKING_ANNOTATION,
+    Manifest,
+    ResourceKey,
+    is_self_reference,
+    metadata_map,
+    parse_tracking_id,
+)
 from clusters.core.plan.steps import Action, Step
 from clusters.core.tree import Fold, Node, Tree, fold, kinds_below, ordinary_kinds, orphans, resource_tree
 from clusters.errors import ClusterError
@@ -160,22 +167,40 @@ def _orphan_rules(app: Application) -> Mapping[str, Any]:
 
 
 def _orphans(app: Application, grown: Grown) -> tuple[ResourceKey, ...]:
-    """Objects of the destination namespace that no Application owns; never judged by a failed list (1.9)."""
+    owned = {node.key for node in grown.tree.nodes}
+    found, failed = orphans_in(app, grown.connection, grown.discovery, owned)
+    grown.incomplete.update({kind: _why(error) for kind, error in failed.items()})
+    return found
+
+
+def orphans_in(
+    app: Application,
+    connection: Connection,
+    served: Discovery,
+    more_owned: Collection[ResourceKey] = frozenset(),
+) -> tuple[tuple[ResourceKey, ...], dict[Kind, ClusterError]]:
+    """(objects of the destination namespace that no Application owns, the kinds whose list failed) (1.9)."""
     namespace = app.destination_namespace
     if not namespace:
-        return ()
-    lists = list_in(grown.connection, ordinary_kinds(grown.discovery), [namespace], metadata_only=True)
-    grown.incomplete.update({kind: _why(error) for kind, error in lists.errors.items()})
+        return (), {}
+    lists = list_in(connection, ordinary_kinds(served), [namespace], metadata_only=True)
     rows = ResourceStatus.objects.filter(application__cluster=app.cluster, namespace=namespace)
     owned = {ResourceKey(*row) for row in rows.values_list("group", "kind", "namespace", "name")}
     ignore = [entry for entry in _orphan_rules(app).get("ignore") or () if isinstance(entry, Mapping)]
-    return orphans(
-        lists.objects.values(),
+    found = orphans(
+        (obj for obj in lists.objects.values() if not _is_managed(obj)),
         namespaces=[namespace],
-        owned=owned | {node.key for node in grown.tree.nodes},
+        owned=owned | set(more_owned),
         permitted=Belonging(app).permits,
         ignored=lambda key: any(_names(entry, key) for entry in ignore),
     )
+    return found, lists.errors
+
+
+def _is_managed(obj: Manifest) -> bool:
+    """Hooks have no row, but carry a tracking id like all that an Application owns."""
+    tracked = parse_tracking_id(str(metadata_map(obj, "annotations").get(TRACKING_ANNOTATION) or ""))
+    return tracked is not None and is_self_reference(obj, tracked)
 
 
 def _names(entry: Mapping[str, Any], key: ResourceKey) -> bool:
