@@ -26,7 +26,7 @@ from hub.reconcile import (
     sourcing,
 )
 from hub.reconcile.frame import Catalogue, Frame, PassResult
-from hub.services import leases
+from hub.services import leases, operations
 
 __all__ = ["PassResult", "reconcile"]
 
@@ -41,7 +41,8 @@ def reconcile(application_id: uuid.UUID) -> PassResult:
         frame = Frame.open(lease)
         _walk(frame)
     except leases.LeaseLost:
-        # Another worker owns the row; whatever this pass knew is refused by the fence.
+        # Another worker owns the row, or soon may: whatever this pass knew is refused by the fence.
+        operations.show_unfinished(lease)
         leases.release(lease)
     except Exception:
         concluding.broken(lease)

@@ -25,7 +25,7 @@ from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
-from hub.services import approvals, events, leases
+from hub.services import approvals, events, leases, operations
 
 log = structlog.get_logger(__name__)
 
@@ -290,6 +290,7 @@ def broken(lease: leases.Lease) -> None:
     leases.keeper.drop(lease)
     # The error may be that of a broken connection: a new one can still give the lease back.
     close_old_connections()
+    operations.show_unfinished(lease)
     Application.objects.filter(id=app.id, fence=lease.fence).update(
         conditions=[*[c for c in app.conditions if c.get("code") != "internal"], condition],
         memory=memory,

@@ -308,6 +308,17 @@ def close_superseded(operation: SyncOperation, lease: leases.Lease) -> None:
     approvals.ended(operation)
 
 
+def show_unfinished(lease: leases.Lease) -> None:
+    """A pass that stored an operation ended early: its row says that one is unfinished, so that the next pass loads it.
+
+    The end of a pass says it otherwise, and a killed one is counted by its lease.
+    """
+    left = SyncOperation.objects.filter(application=lease.application_id, phase__in=UNFINISHED)
+    Application.objects.filter(Exists(left), id=lease.application_id, fence=lease.fence).exclude(
+        operation_phase__in=UNFINISHED
+    ).update(operation_phase=SyncOperation.Phase.RUNNING)
+
+
 def unfinished(application_id: uuid.UUID) -> list[SyncOperation]:
     """Running before queued: what the next pass carries on."""
     rows = SyncOperation.objects.filter(application_id=application_id, phase__in=UNFINISHED)

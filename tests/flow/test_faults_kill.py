@@ -18,7 +18,7 @@ from hub.reconcile.work import Work
 from hub.services import leases
 from tests.flow import faults
 from tests.flow.conftest import World
-from tests.flow.faults import NAMESPACE, Killed, config, job, killing, lapse, one_pass
+from tests.flow.faults import AUTOMATED, NAMESPACE, Killed, config, job, killing, lapse, one_pass
 
 KILL_POINTS = 50
 
@@ -341,3 +341,31 @@ def test_a_pass_that_cannot_even_begin_gives_the_lease_back(
     assert app.lease_until is None
     assert app.id not in leases.keeper._held
     assert "internal" in faults.codes(app)
+
+
+@pytest.mark.parametrize("trouble", [leases.LeaseLost("slow"), ValueError("a bug")], ids=["lease", "error"])
+def test_h1_a_pass_that_ends_early_leaves_its_operation_to_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    """It began by itself, was stored, and only the Application's row did not know of it yet."""
+    world.kube.create(NAMESPACE)
+    world.commit({"deploy/c.yaml": config("one")})
+    app = world.application(sync_policy=AUTOMATED)
+    real = operating.carry_out
+
+    def ends(connection: object, step: object) -> object:
+        real(connection, step)  # type: ignore[arg-type]
+        raise trouble
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operating, "carry_out", ends)
+        for _ in range(3):
+            try:
+                one_pass(app)
+            except ValueError:
+                break
+            if app.operations.exists():
+                break
+    assert app.operations.get().phase == "Running"
+    world.run(app)
+    assert (app.sync_status, app.operations.get().phase) == ("Synced", "Succeeded")
