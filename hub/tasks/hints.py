@@ -169,6 +169,7 @@ def tick() -> None:
 
 @shared_task(name="hub.prune_history")
 def prune() -> None:
-    """Once an hour: rows beyond their retention."""
+    """Once an hour: rows beyond their retention, reviews that are due."""
     history.prune()
+    approvals.remind()
     notifications.tend()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
+from django.db import close_old_connections
 
 import notifications.services.configured as configured
 from guard.fields import DecryptionError
@@ -53,7 +54,10 @@ def listen(
     tries = 0
     while not stop.is_set():
         try:
-            slacksocket.listen(*reach(service, 10.0), take, stop, connected)
+            settings, network = reach(service, 10.0)
+            # This thread only waits from here on: it keeps no connection of the database.
+            close_old_connections()
+            slacksocket.listen(settings, network, take, stop, connected)
         except (NotificationError, OSError) as error:
             log.warning("no connection to Slack", service=service, why=str(error)[:200])
             stop.wait(PAUSES_S[min(tries, len(PAUSES_S) - 1)])

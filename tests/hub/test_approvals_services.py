@@ -285,6 +285,34 @@ def test_the_glass_breaks_for_those_the_policy_names_and_is_reviewed_by_another(
     assert row.break_glass["reviewed_by"] == "dan"
 
 
+def test_a_review_that_is_due_is_remembered_daily_until_it_is_made(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ApprovalPolicy.objects.all().delete()
+    policy(break_glass=["user:alice"])
+    row = opened(cast.app)
+    began = timezone.now()
+    approvals.break_glass(
+        person(cast.alice),
+        cast.alice,
+        row.number,
+        digest=DIGEST,
+        reason="down",
+        ticket="INC-1",
+        proof_at=began,
+    )
+
+    def reminders(days: float) -> int:
+        monkeypatch.setattr(timezone, "now", lambda: began + timedelta(days=days))
+        approvals.remind()
+        return Event.objects.filter(name="post-review-due").count()
+
+    assert [reminders(days) for days in (0, 2.9, 6, 6, 7)] == [0, 0, 1, 1, 2]
+    assert "the glass that alice broke" in Event.objects.filter(name="post-review-due").latest("id").summary
+    approvals.review(person(cast.dan), cast.dan, row.number, text="it was down")
+    assert reminders(8) == 2
+
+
 def test_a_retry_is_covered_only_for_what_was_approved(cast: Cast) -> None:
     row = opened(cast.app)
     vote(cast.dan, row.number)

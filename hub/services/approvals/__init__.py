@@ -49,6 +49,7 @@ from hub.services.approvals.requests import (
     standing,
     tally_of,
 )
+from hub.services.approvals.reviewing import remind
 from hub.services.approvals.showing import Shown, shown
 from hub.services.approvals.telling import link_of
 from hub.services.approvals.tokens import find_token, latest_card, with_buttons
@@ -79,6 +80,7 @@ __all__ = [
     "overrides_windows",
     "policy_document",
     "refusal_sentence",
+    "remind",
     "review",
     "shown",
     "standing",

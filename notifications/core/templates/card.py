@@ -26,7 +26,7 @@ from notifications.core.templates.message import (
 )
 
 # What happens to a question on its way is a line in its thread too; all else only rewrites the card.
-_LINES = frozenset(["approval-voted", "break-glass", "post-review"])
+_LINES = frozenset(["approval-voted", "break-glass", "post-review", "post-review-due"])
 
 
 def has_card(event: Mapping[str, Any]) -> bool:
