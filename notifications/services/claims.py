@@ -12,7 +12,7 @@ from notifications.models import Delivery
 
 LEASE = timedelta(seconds=60)
 # Of one Destination at a time, so that a busy one does not starve the others.
-TURNS = 10
+TURNS = 25
 _BUSY = (Delivery.State.PENDING, Delivery.State.SENDING)
 
 

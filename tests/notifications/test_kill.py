@@ -152,3 +152,27 @@ def test_two_processes_send_each_message_once(slack: SlackServer, time_: FakeClo
     run(time_)
     assert [len(slack.messages(name)) for name in ("a", "b", "ops")] == [1, 1, 1]
     assert states() == ["sent", "sent", "sent"]
+
+
+def test_kill_while_a_storm_is_folded(slack: SlackServer, time_: FakeClock) -> None:
+    """Four wait, the fifth is dispatched and carries them all, or what is left of them when its worker dies."""
+    slack_service(slack)
+    subscribe("slack:#a", events=["deployed"])
+
+    def four() -> None:
+        for number in range(4):
+            dispatch(event("deployed", app=f"app-{number}", at=time_()))
+
+    happened = event("deployed", app="fifth", at=time_())
+    four()
+    last = 0
+    for at in _points(slack, time_, happened):
+        last = at
+        assert sorted(states()) == ["merged", "merged", "merged", "merged", "sent"], at
+        (message,) = slack.messages("a")
+        assert "5 applications: deployed" in message["text"], at
+        slack.channels["C00000001"]["messages"].clear()
+        _forgotten()
+        happened["occurred_at"] = time_().isoformat()
+        four()
+    assert last > 20
