@@ -299,6 +299,7 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
     if phase == Phase.SUCCEEDED and not work.plan.dry_run:
         spaces.remember(frame, work.plan.namespace_wish)
     if phase == Phase.SUCCEEDED and full and work.desired is not None:
+        frame.memory["installed"] = planning.destination(frame.app)
         frame.app.synced_digest = work.desired.digest
         frame.app.synced_revisions = list(work.desired.revisions)
         frame.app.hooks_digest = work.desired.hooks_digest

@@ -93,6 +93,7 @@ def plan_facts(
         ),
         hooks={name: HookSuccess(*value) for name, value in (frame.memory.get("hooks") or {}).items()},
         hook_choices=hook_choices(operation),
+        installed=installed_at(frame) == destination(frame.app),
         confirmed_prunes=_confirmed_prunes(operation),
         adopted=frozenset(key for key, row in frame.rows.items() if row.adopted),
         files=sourcing.files_of(frame, desired),
@@ -104,6 +105,17 @@ def plan_facts(
         protected_kinds=protected_kinds(rules),
         budget=prune_budget(rules),
     )
+
+
+def destination(app: Application) -> list[str]:
+    return [str(app.cluster_id), app.destination_namespace]
+
+
+def installed_at(frame: Frame) -> list[str]:
+    """Where a full sync of this Application succeeded before, empty when none did (3.8)."""
+    usual = destination(frame.app) if frame.app.synced_digest else []
+    found: list[str] = frame.memory.get("installed") or usual
+    return found
 
 
 def _clock(row: ResourceStatus) -> str:

@@ -42,7 +42,8 @@ ManifestClass = Literal["resource", "hook", "skip", "ignored"]
 class Classified:
     """What one manifest is. `phases` are its sync phases, `deletion` its deletion phases, both in order.
 
-    `unknown` lists hook words that nobody knows: the Condition UnknownHook, when nothing else was recognised.
+    `unknown` lists hook words that nobody knows: the Condition UnknownHook, when nothing else was recognised. `helm`:
+    the Helm words that made it a hook, where no Argo CD hook did.
     """
 
     kind: ManifestClass
@@ -52,6 +53,12 @@ class Classified:
     policies: frozenset[str] = frozenset({"BeforeHookCreation"})
     unknown: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    helm: frozenset[str] = frozenset()
+
+    def runs_in(self, phase: str, *, installed: bool) -> bool:
+        """With `HelmHooks=helm`: install hooks until the first full sync succeeded, upgrade hooks only after it (3.8)."""
+        when = {word.rpartition("-")[2] for word in self.helm if HELM_PHASES.get(word) == phase}
+        return not when or ("upgrade" if installed else "install") in when
 
 
 def annotations_of(obj: object) -> dict[str, str]:
@@ -99,6 +106,7 @@ def classify(obj: Manifest) -> Classified:
     named = {word for word in argocd if word in PHASES or word in DELETION_PHASES}
     unknown = [word for word in argocd if word not in named and word != "Skip"]
     helm = words(annotations.get(HELM_HOOK))
+    by_helm = not named
     if not named and helm:
         if set(helm) == {"crd-install"} and not argocd:
             return Classified("resource", wave=wave, warnings=warnings)
@@ -117,6 +125,7 @@ def classify(obj: Manifest) -> Classified:
         policies=policies,
         unknown=tuple(unknown),
         warnings=warnings + texts + more,
+        helm=frozenset(helm) if by_helm else frozenset(),
     )
 
 

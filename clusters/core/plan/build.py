@@ -216,7 +216,13 @@ class _Builder:
                 reason=choice.reason,
                 options=options,
             )
-            if choice.action == "run":
+            late = request.options.helm_hooks == "helm" and not found.runs_in(
+                phase, installed=self.facts.installed
+            )
+            if late:
+                when = "before the first sync only" if self.facts.installed else "after the first sync only"
+                yield replace(task, action="skip_hook", code="HookSkipped", reason=f"Helm runs it {when}")
+            elif choice.action == "run":
                 self._check(task, options)
                 yield self._owned(task, live)
             else:

@@ -40,6 +40,7 @@ class SyncOptions:
     wait_for_healthy: bool = False
     dry_run: Literal["auto", "server", "local"] = "auto"
     supersede: Literal["retry", "waiting", "never"] = "retry"
+    helm_hooks: Literal["argocd", "helm"] = "argocd"
     hooks_on_self_heal: Literal["never", "changed", "always"] = "never"
     wave_delay: float = 0.0
     degraded_grace: float = 5.0
@@ -122,6 +123,7 @@ _TABLE: dict[str, tuple[str, Callable[[str], Any], bool, bool]] = {
         True,
         False,
     ),
+    "HelmHooks": ("helm_hooks", _choice(argocd="argocd", helm="helm"), True, False),
     "WaveDelay": ("wave_delay", parse_duration, True, False),
     "DegradedGrace": ("degraded_grace", parse_duration, True, False),
     "SlowRetry": ("slow_retry", parse_duration, True, False),
@@ -143,10 +145,6 @@ def _read(options: Iterable[object], on_resource: bool) -> tuple[dict[str, Any],
         text = option.strip() if isinstance(option, str) else str(option)
         name, equals, value = text.partition("=")
         name = name.strip()
-        if name == "HelmHooks":
-            if value.strip() != "argocd":
-                warnings.append(f"sync option {text[:60]!r} is not supported yet and is ignored")
-            continue
         row = _TABLE.get(name)
         if row is None or not equals:
             warnings.append(f"sync option {text[:60]!r} is not known and is ignored")

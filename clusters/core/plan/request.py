@@ -87,7 +87,7 @@ class PlanFacts:
     `in_place`: proven in place (same desired hash, valid Baseline, no Drift). `violations`: the Project refuses, with
     the sentence. `incomplete`: kinds (group, kind) whose listing is incomplete. `hooks`, `hook_choices`: by source.
     `completed`: run-once Jobs that finished for the present desired hash and are gone, with "completed 14:02, removed by
-    its TTL". `confirmed_prunes`: key to UID. `adopted`: objects taken over from no GitOps owner.
+    its TTL". `installed`: a full sync succeeded at this destination before. `confirmed_prunes`: key to UID. `adopted`: objects taken over from no GitOps owner.
     """
 
     desired: Sequence[Manifest]
@@ -102,6 +102,7 @@ class PlanFacts:
     hook_choices: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] | None = None
     completed: Mapping[ResourceKey, str] = field(default_factory=dict)
+    installed: bool = False
     confirmed_prunes: Mapping[ResourceKey, str] = field(default_factory=dict)
     confirmed_adoptions: frozenset[ResourceKey] = frozenset()
     adopted: frozenset[ResourceKey] = frozenset()

@@ -155,7 +155,7 @@ def test_options_of_the_application_are_read():
         ("Prnue=false", "not known"),
         ("Prune", "not known"),
         ("Prune=no", "not understood"),
-        ("HelmHooks=helm", "not supported yet"),
+        ("HelmHooks=both", "not understood"),
         ("WaveTimeout=soon", "not understood"),
     ],
 )

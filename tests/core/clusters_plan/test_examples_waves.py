@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+import pytest
+
 from clusters.core.manifests import ResourceKey
 from clusters.core.plan import Done, Failed, Wait
 from tests.core.clusters_plan.world import (
@@ -406,3 +408,23 @@ def test_the_operation_goes_on_only_when_a_left_over_hook_is_gone():
     run.walk()
     world.end_job("migrate")
     assert isinstance(run.walk(), Done)
+
+
+@pytest.mark.parametrize(
+    ("option", "installed", "ran"),
+    [
+        ("HelmHooks=argocd", False, ["both", "fresh", "newer"]),
+        ("HelmHooks=argocd", True, ["both", "fresh", "newer"]),
+        ("HelmHooks=helm", False, ["both", "fresh"]),
+        ("HelmHooks=helm", True, ["both", "newer"]),
+    ],
+)
+def test_helm_hooks_run_as_helm_would_when_asked(option: str, installed: bool, ran: list[str]):
+    """3.8: install hooks until the first full sync succeeded, upgrade hooks only after it; the others are told."""
+    words = {"fresh": "pre-install", "newer": "pre-upgrade", "both": "pre-install,pre-upgrade"}
+    hooks = [obj("Job", name, "batch/v1", annotations={"helm.sh/hook": text}) for name, text in words.items()]
+    plan = Run(World(), [*hooks, config("c")], option, facts={"installed": installed}).plan
+    tasks = {task.key.name: task for task in plan.tasks if task.hook}
+    assert sorted(name for name, task in tasks.items() if task.action == "run_hook") == ran
+    left = [task for task in tasks.values() if task.action != "run_hook"]
+    assert all((task.code, task.reason[:12]) == ("HookSkipped", "Helm runs it") for task in left)
