@@ -232,14 +232,16 @@ def save_application(frame: Frame, again: datetime, lost_passes: int = 0) -> Non
     unasked = [
         ("next_look_at", statements.moment(again)),
         ("look_level", 0),
-        # An operation that was asked for meanwhile keeps its mark, so that the next pass loads it.
-        ("operation_phase", app.operation_phase),
     ]
     # Somebody who asked meanwhile is not forgotten: only an unasked row gets these.
     computed: list[tuple[str, list[Any]]] = [
         (f"{column} = CASE WHEN look_count = %s THEN %s ELSE {column} END", [lease.seen, value])
         for column, value in unasked
     ]
+    # An operation that was asked for meanwhile keeps its mark, so that the next pass loads it; a mere look does not.
+    queued = "operation_phase = 'Queued' AND look_count <> %s"
+    phase = f"operation_phase = CASE WHEN {queued} THEN operation_phase ELSE %s END"
+    computed.append((phase, [lease.seen, app.operation_phase]))
     newer = "operation_seq = CASE WHEN operation_seq < %s THEN %s ELSE operation_seq END"
     computed.append((newer, [frame.last_number, frame.last_number]))
     mine = "id = %s AND fence = %s"

@@ -11,7 +11,7 @@ from django.utils import timezone
 from clusters.core.plan.steps import Outcome, Step
 from hub.models import Application, Repository
 from hub.reconcile import operating
-from hub.services import applications, leases, operations, polling
+from hub.services import applications, leases, looks, operations, polling
 from tests.flow import faults
 from tests.flow.conftest import DANA, World
 from tests.flow.faults import AUTOMATED, NAMESPACE, config, deployment, one_pass, quick_gate
@@ -219,3 +219,56 @@ def test_a_failed_sync_is_tried_again_when_the_kind_that_it_named_is_served(worl
     )
     world.run(app, until=lambda app: app.sync_status == "Synced")
     assert [row.phase for row in app.operations.order_by("number")] == ["Failed", "Succeeded"]
+
+
+@pytest.mark.parametrize("more", ["", "hook"], ids=["ends", "waits"])
+def test_a_look_that_was_asked_for_during_a_pass_hides_no_operation(
+    world: World, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    """A poll ends while the first pass applies: the row still says what became of the operation of that pass."""
+    world.kube.create(NAMESPACE)
+    hook = faults.job("migrate", hook="PreSync") if more else ""
+    world.commit({"deploy/c.yaml": config("one") + hook})
+    app = world.application(sync_policy=AUTOMATED)
+    real = operating.carry_out
+
+    def asked(connection: object, step: Step) -> list[Outcome]:
+        looks.ask([app.id], level=2)
+        return real(connection, step)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operating, "carry_out", asked)
+        world.run(app, until=lambda app: app.operations.exists())
+    app.refresh_from_db()
+    assert app.operation_phase == app.operations.get().phase
+    assert app.next_look_at is not None
+    assert app.next_look_at <= timezone.now()
+    world.run(app)
+    assert (app.operation_phase, app.operations.get().phase) == ("Succeeded", "Succeeded")
+
+
+def test_a_sync_that_was_asked_for_during_a_pass_is_loaded_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.kube.create(NAMESPACE)
+    world.commit({"deploy/c.yaml": config("one")})
+    app = world.run(world.application())
+    first = world.sync(app)
+    real = operating.carry_out
+
+    def asked(connection: object, step: Step) -> list[Outcome]:
+        outcomes = real(connection, step)  # type: ignore[arg-type]
+        first.refresh_from_db()
+        if not app.operations.filter(number__gt=first.number).exists():
+            type(first).objects.filter(id=first.id).update(phase="Succeeded")
+            world.sync(app, prune=True)
+            type(first).objects.filter(id=first.id).update(phase="Running")
+        return outcomes
+
+    with monkeypatch.context() as patch:
+        patch.setattr(operating, "carry_out", asked)
+        one_pass(app)
+    app.refresh_from_db()
+    assert app.operation_phase == "Queued"
+    world.run(app)
+    assert {row.phase for row in app.operations.all()} == {"Succeeded"}

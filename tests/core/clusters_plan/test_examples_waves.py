@@ -422,7 +422,7 @@ def test_the_operation_goes_on_only_when_a_left_over_hook_is_gone():
 def test_helm_hooks_run_as_helm_would_when_asked(option: str, installed: bool, ran: list[str]):
     """3.8: install hooks until the first full sync succeeded, upgrade hooks only after it; the others are told."""
     words = {"fresh": "pre-install", "newer": "pre-upgrade", "both": "pre-install,pre-upgrade"}
-    hooks = [obj("Job", name, "batch/v1", annotations={"helm.sh/hook": text}) for name, text in words.items()]
+    hooks = [obj("Job", name, annotations={"helm.sh/hook": text}) for name, text in words.items()]
     plan = Run(World(), [*hooks, config("c")], option, facts={"installed": installed}).plan
     tasks = {task.key.name: task for task in plan.tasks if task.hook}
     assert sorted(name for name, task in tasks.items() if task.action == "run_hook") == ran
