@@ -159,8 +159,8 @@ class Identities(Door):
 
 class OneIdentity(Door):
     @documented("Unlink a chat account: its votes on open approvals are taken back", status=204)
-    def delete(self, request: Request, key: int) -> Response:
-        row = chat.identities(person(request)).filter(pk=key).first()
+    def delete(self, request: Request, number: int) -> Response:
+        row = chat.identities(person(request)).filter(pk=number).first()
         if row is None:
             raise rights.NotFound("identity")
         chat.unlink(actor(request), row)
