@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 import notifications.services as services
+from notifications.core.digests import read_digest
 from notifications.errors import NotificationError
 from notifications.models import (
     Attempt,
@@ -192,6 +193,10 @@ class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
                 configured.check_selector(cleaned.get(name) or "")
             except NotificationError as error:
                 self.add_error(name, f"{error} {error.hint}".strip())
+        try:
+            read_digest(cleaned.get("digest"))
+        except NotificationError as error:
+            self.add_error("digest", f"{error} {error.hint}".strip())
         return cleaned
 
 

@@ -143,6 +143,10 @@ class Subscription(models.Model):
     app_selector = models.CharField(max_length=4096, blank=True, default="")
     cluster_selector = models.CharField(max_length=4096, blank=True, default="")
     minimum_severity = models.CharField(max_length=8, default="info")
+    # {every: "1h"} or {daily: "09:00", zone: "Europe/Berlin"}, all: errors, too; empty: at once.
+    digest = models.JSONField(default=dict, blank=True)
+    # Whom error and critical messages call, in Slack's form: <!here>, <@U123>, <!subteam^S123>.
+    mention = models.CharField(max_length=200, blank=True, default="")
     enabled = models.BooleanField(default=True)
     until = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

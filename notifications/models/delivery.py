@@ -74,6 +74,8 @@ class Delivery(models.Model):
     because = models.JSONField(default=list, blank=True)
     app = models.CharField(max_length=64, blank=True, default="", db_index=True)
     episode = models.CharField(max_length=255, blank=True, default="")
+    # Whom its subscriptions want called, if it is urgent.
+    mention = models.CharField(max_length=200, blank=True, default="")
     # The grouping key of the thread.
     thread = models.CharField(max_length=255, blank=True, default="")
 

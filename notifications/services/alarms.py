@@ -113,9 +113,15 @@ def _to_those_told(key: str, rule: NativeTrigger, tell: Tell) -> list[Owed]:
             ("was told the beginning",),
             Delivery.Kind.REMINDER if reminder else Delivery.Kind.RECOVERY,
             row.episode,
+            # Whoever will read of the beginning in a digest reads of the end there, too.
+            gathered_until=row.next_at if _is_gathered(row) else None,
         )
         for (service, recipient), row in places.items()
     ]
+
+
+def _is_gathered(row: Delivery) -> bool:
+    return row.state == Delivery.State.DIGESTED and row.folded_into_id is None
 
 
 def _openings(key: str, rule: NativeTrigger, tell: Tell) -> list[str]:

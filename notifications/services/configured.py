@@ -13,6 +13,7 @@ from django.conf import settings as django_settings
 
 from guard.fields import EncryptedText
 from notifications.core import catalogue, routing
+from notifications.core.digests import read_digest
 from notifications.core.routing import (
     Defaults,
     GlobalSubscription,
@@ -202,6 +203,8 @@ def _native(row: Subscription) -> NativeSubscription:
         minimum_severity=row.minimum_severity,
         made_at=row.created_at,
         until=row.until,
+        mention=row.mention,
+        digest=read_digest(row.digest),
     )
 
 

@@ -12,6 +12,7 @@ import notifications.services.alarms as alarms
 import notifications.services.claims as claims
 import notifications.services.clock as clock
 import notifications.services.counting as counting
+import notifications.services.digests as digests
 import notifications.services.folding as folding
 import notifications.services.outcomes as outcomes
 import notifications.services.pace as pace
@@ -80,6 +81,7 @@ def due_deliveries(limit: int = 200) -> list[int]:
     now = clock.now()
     alarms.tick(now)
     silences.close_ended(now)
+    digests.flush(now)
     return claims.due(now, limit)
 
 
@@ -152,6 +154,7 @@ def _prepared(row: Delivery, line: Line, now: datetime) -> bool:
         )
         if row.kind in _AGAIN:
             message = rendering.again(message)
+        message = rendering.calling(message, row.mention)
         rendering.count_failure(row.templates, message, str(event.get("key", "")))
         payload = rendering.as_json(message)
         changes = {

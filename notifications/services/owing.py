@@ -10,6 +10,7 @@ from typing import Any
 import notifications.services.counting as counting
 import notifications.services.silences as silences
 from notifications.core import schedule
+from notifications.core.digests import Digest, flush_at
 from notifications.core.templates import thread_of
 from notifications.models import Delivery, Destination, EventCopy
 from notifications.models.config import State
@@ -28,6 +29,10 @@ class Owed:
     because: tuple[str, ...] = ()
     kind: str = Delivery.Kind.EVENT
     episode: str = ""
+    mention: str = ""
+    digest: Digest | None = None
+    # Goes out with what is gathered until then.
+    gathered_until: datetime | None = None
 
 
 def destinations(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Destination]:
@@ -65,7 +70,7 @@ def owe(copy: EventCopy, owed: Sequence[Owed], now: datetime) -> None:
 def _delivery(
     copy: EventCopy, one: Owed, destination: Destination, active: Sequence[Any], now: datetime
 ) -> Delivery:
-    state, code, sentence, silence = Delivery.State.PENDING, "", "", None
+    state, code, sentence, silence, due = Delivery.State.PENDING, "", "", None, now
     if schedule.is_expired(copy.occurred_at, copy.received_at):
         state, code = Delivery.State.FAILED, "expired"
         sentence = "the event was older than a day when it was dispatched"
@@ -76,6 +81,10 @@ def _delivery(
     else:
         silence = silences.matching(active, copy, destination)
         state = Delivery.State.SILENCED if silence is not None else state
+        if silence is None and one.digest is not None and (one.digest.everything or not _urgent(copy)):
+            state, due = Delivery.State.DIGESTED, flush_at(one.digest, now)
+        elif silence is None and one.gathered_until is not None:
+            state, due = Delivery.State.DIGESTED, one.gathered_until
     episode = one.episode or episode_of(copy.data)
     return Delivery(
         kind=one.kind,
@@ -93,6 +102,13 @@ def _delivery(
         error_code=code,
         error=sentence[:500],
         silence=silence,
-        next_at=now,
+        mention=one.mention[:200],
+        next_at=due,
         created_at=now,
     )
+
+
+def _urgent(copy: EventCopy) -> bool:
+    """Errors do not wait for a digest, and what asks for an answer neither."""
+    asks = any(copy.data.get(name) for name in ("approval", "buttons", "card"))
+    return asks or copy.severity in ("error", "critical")

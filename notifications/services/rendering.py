@@ -121,6 +121,11 @@ def again(message: Message) -> Message:
     return replace(message, title=cut(message.title, MAX_TITLE - len(_STILL)) + _STILL)
 
 
+def calling(message: Message, mention: str) -> Message:
+    """Whom the subscription wants called, unless the template says whom; the channel checks that it is urgent."""
+    return message if message.mention or not mention else replace(message, mention=mention)
+
+
 def policy_of(event: Mapping[str, Any]) -> str:
     """How messages without a template treat their thread (notifications.md 7)."""
     name = str(event.get("name", ""))

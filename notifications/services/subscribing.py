@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from notifications.core.digests import read_digest
 from notifications.core.events import SEVERITIES
 from notifications.core.routing.subscriptions import split_recipient
 from notifications.errors import ConfigError
@@ -16,8 +17,8 @@ from notifications.models import Service, Subscription
 from notifications.services.configured import check_selector
 
 _LISTS = ("destinations", "triggers", "events", "projects", "namespaces")
-_TEXTS = ("app_selector", "cluster_selector")
-FIELDS = ("name", "owner", *_LISTS, *_TEXTS, "minimum_severity", "enabled", "until")
+_TEXTS = ("app_selector", "cluster_selector", "mention")
+FIELDS = ("name", "owner", *_LISTS, *_TEXTS, "minimum_severity", "enabled", "until", "digest")
 
 
 def document(row: Subscription) -> dict[str, Any]:
@@ -48,8 +49,12 @@ def read(given: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError("shape", f"unknown field {unknown[0][:40]!r}", f"known: {', '.join(FIELDS)}")
     values: dict[str, Any] = {name: _texts(given, name) for name in _LISTS}
     values |= {name: _text(given, name) for name in ("name", "owner", *_TEXTS)}
-    for name in _TEXTS:
+    for name in ("app_selector", "cluster_selector"):
         check_selector(values[name])
+    values["digest"] = given.get("digest") or {}
+    read_digest(values["digest"])
+    if len(values["mention"]) > 200:
+        raise ConfigError("shape", "mention is too long", "for example <!here>")
     if not values["name"]:
         raise ConfigError("shape", "a subscription needs a name")
     if not values["destinations"]:

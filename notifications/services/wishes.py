@@ -73,5 +73,16 @@ def owed_to(
     kind: str = Delivery.Kind.EVENT,
 ) -> list[Owed]:
     return [
-        Owed(one.service.key, one.recipient, trigger, dedupe, templates, one.because, kind) for one in routes
+        Owed(
+            one.service.key,
+            one.recipient,
+            trigger,
+            dedupe,
+            templates,
+            one.because,
+            kind,
+            mention=one.mention,
+            digest=one.digest,
+        )
+        for one in routes
     ]

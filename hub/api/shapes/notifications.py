@@ -90,6 +90,8 @@ Subscription = make(
     minimum_severity=text(),
     enabled=flag(),
     until=moment(),
+    digest=s.DictField(required=False),
+    mention=text(),
 )
 Rule = make(
     "NotificationRule",

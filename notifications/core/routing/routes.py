@@ -8,6 +8,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import Any
 
+from notifications.core.digests import Digest
 from notifications.core.events import SEVERITIES
 from notifications.core.routing.subscriptions import (
     EVENT_PREFIX,
@@ -48,7 +49,8 @@ class Sources:
 class Route:
     """One Destination that wants one trigger; `because` in order of appearance.
 
-    `mention` is what its subscriptions ask for; only error and critical Messages may use it.
+    `mention` is what its subscriptions ask for; only error and critical Messages may use it. `digest`: nobody who wants
+    it there wants it at once.
     """
 
     trigger: str
@@ -56,6 +58,7 @@ class Route:
     recipient: str
     because: tuple[str, ...]
     mention: str = ""
+    digest: Digest | None = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +152,14 @@ class _Gathered:
         name = str(event.get("name", ""))
         wanted += [EVENT_PREFIX + one for one in native.events if one == name]
         wishes = [
-            Wish(trigger, service, recipient, f"subscription {native.name}", mention=native.mention)
+            Wish(
+                trigger,
+                service,
+                recipient,
+                f"subscription {native.name}",
+                mention=native.mention,
+                digest=native.digest,
+            )
             for trigger in wanted
             for service, recipient in native.destinations
         ]
@@ -175,10 +185,13 @@ class _Gathered:
         key = (trigger, service.key, wish.recipient)
         known = self.routes.get(key)
         if known is None:
-            self.routes[key] = Route(trigger, service, wish.recipient, (wish.because,), wish.mention)
+            self.routes[key] = Route(
+                trigger, service, wish.recipient, (wish.because,), wish.mention, wish.digest
+            )
         elif wish.because not in known.because:
             because, mention = (*known.because, wish.because), known.mention or wish.mention
-            self.routes[key] = replace(known, because=because, mention=mention)
+            digest = known.digest if wish.digest is not None else None
+            self.routes[key] = replace(known, because=because, mention=mention, digest=digest)
 
     def reason(self, wish: Wish, trigger: str, service: Service | None) -> str:
         if service is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from notifications.core.digests import Digest
 from notifications.core.routing.selectors import Selector, parse_selector
 from notifications.core.yamls import as_text, load_yaml
 from notifications.errors import ConfigError
@@ -44,6 +45,7 @@ class Wish:
     because: str
     checked: bool = False
     mention: str = ""
+    digest: Digest | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,7 @@ class NativeSubscription:
     made_at: datetime | None = None
     until: datetime | None = None
     mention: str = ""
+    digest: Digest | None = None
 
 
 def from_annotations(annotations: Mapping[str, Any], where: str, services: Collection[str]) -> Iterator[Wish]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -47,3 +48,20 @@ def _name(event: Mapping[str, Any]) -> str:
         if isinstance(part, Mapping) and part.get("name"):
             return one_line(part["name"])
     return ""
+
+
+def gathered(events: Sequence[Mapping[str, Any]], total: int, link: str = "") -> Message:
+    """A digest: how often what happened, and the last ones. `events` are the last of `total`, oldest first."""
+    counts = Counter(one_line(event.get("name")) for event in events)
+    shown = [one_line(event.get("summary")) for event in events[-MOST_NAMES:]]
+    said = ", ".join(f"{number} {name}" for name, number in counts.most_common())
+    left = total - len(shown)
+    severity = max(map(severity_of, events), key=SEVERITIES.index, default="info")
+    return Message(
+        title=cut(
+            f"{SEVERITY_MARKS[severity]} Digest of {total} event{'' if total == 1 else 's'}", MAX_TITLE
+        ),
+        body=cut("\n".join([said, *([f"and {left} before these"] if left > 0 else []), *shown]), MAX_BODY),
+        severity=severity,
+        link=safe_link(link),
+    )
