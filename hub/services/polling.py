@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 import hub.services.looks as looks
+import hub.services.rewrites as rewrites
 import hub.source as source
 from hub.core import schedule
 from hub.core.sources import RefTable, Resolution, parse_url
@@ -84,6 +85,7 @@ def _list_and_resolve(repository: Repository, states: list[SourceState]) -> tupl
         if isinstance(outcome, SourceError):
             asked += _unresolved(tracked, outcome)
         else:
+            rewrites.tell(found.mirror, outcome, tracked)
             asked += _follow(found.mirror.tree(outcome.sha), outcome, tracked)
     return found.table, asked
 

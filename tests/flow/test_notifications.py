@@ -12,6 +12,7 @@ from hub.models import Application, Event
 from hub.services import applications, events, probing, switches
 from notifications.models import Delivery
 from notifications.services import due_deliveries
+from tests import gitserver
 from tests.flow import faults
 from tests.flow.conftest import DANA, World
 from tests.flow.desk import Desk, desk
@@ -242,3 +243,50 @@ def test_a_storm_is_folded(world: World, desk: Desk) -> None:
     assert set(Delivery.objects.filter(state="merged").values_list("folded_into__state", flat=True)) == {
         "sent"
     }
+
+
+def test_a_force_push_is_told_and_an_ordinary_push_is_not(world: World, desk: Desk) -> None:
+    desk.subscribe("force-pushed")
+    app = _world_of_one(world, sync_policy=AUTOMATED)
+    world.run(app)
+    old = world.commit({"deploy/c.yaml": config("one", "2")})
+    world.poll()
+    desk.tell(world, app)
+    assert desk.roots() == []
+    new = gitserver.commit(
+        world.repository_path, {"deploy/c.yaml": config("one", "3")}, parent="", message="forced"
+    )
+    world.poll()
+    world.poll()
+    desk.tell(world, app)
+    assert desk.roots() == [f"⚠️ main was force-pushed from {old[:7]} to {new[:7]}: web follows"]
+    assert app.revisions == [new]
+
+
+def test_a_tag_that_moves_is_told(world: World, desk: Desk) -> None:
+    desk.subscribe("tag-moved", "force-pushed")
+    world.kube.create(NAMESPACE)
+    first = world.commit({"deploy/c.yaml": config("one")})
+    gitserver.tag(world.repository_path, "v1", first)
+    source = {"repo_url": world.repository.url, "path": "deploy", "target_revision": "v1"}
+    app = world.application(sync_policy=AUTOMATED, sources=[source])
+    world.run(app)
+    second = world.commit({"deploy/c.yaml": config("one", "2")})
+    gitserver.tag(world.repository_path, "v1", second)
+    world.poll()
+    desk.tell(world, app)
+    assert desk.roots() == [f"⚠️ Tag v1 was moved from {first[:7]} to {second[:7]}: web follows"]
+
+
+def test_the_next_version_of_a_range_is_no_moved_tag(world: World, desk: Desk) -> None:
+    desk.subscribe("tag-moved", "force-pushed")
+    world.kube.create(NAMESPACE)
+    gitserver.tag(world.repository_path, "v1.0.0", world.commit({"deploy/c.yaml": config("one")}))
+    source = {"repo_url": world.repository.url, "path": "deploy", "target_revision": "1.x"}
+    app = world.application(sync_policy=AUTOMATED, sources=[source])
+    world.run(app)
+    second = world.commit({"deploy/c.yaml": config("one", "2")})
+    gitserver.tag(world.repository_path, "v1.1.0", second)
+    world.poll()
+    desk.tell(world, app)
+    assert (app.revisions, desk.roots()) == ([second], [])

@@ -1,0 +1,66 @@
+"""History that was rewritten: a branch that no longer grows from where it was, a tag that moved (sources.md 2.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import transaction
+from django.db.models import F
+
+import hub.services.events as events
+import hub.source as source
+from hub.core.events import Event as Happened
+from hub.core.sources import Resolution
+from hub.errors import SourceError
+from hub.models import Application, SourceState
+
+
+def tell(mirror: source.Mirror, found: Resolution, states: Sequence[SourceState]) -> None:
+    """Call before the states follow. Repeated, it tells nothing: the key names both commits."""
+    # Another ref (the next version of a range) is no rewritten one.
+    name = (found.ref or found.name)[:255]
+    moved = [one for one in states if one.wanted and one.wanted != found.sha and one.ref_name == name]
+    is_tag = found.ref.startswith("refs/tags/")
+    rewritten = {
+        old: is_tag or _is_rewritten(mirror, old, found.sha) for old in {one.wanted for one in moved}
+    }
+    for state in moved:
+        if rewritten[state.wanted]:
+            _store(state, found, "tag-moved" if is_tag else "force-pushed")
+
+
+def _is_rewritten(mirror: source.Mirror, old: str, new: str) -> bool:
+    """Only what the mirror proves: a commit it does not hold, or a cut history, says nothing."""
+    if mirror.access.depth or not mirror.has(old):
+        return False
+    try:
+        return not source.is_ancestor(mirror, old, new)
+    except SourceError:
+        return False
+
+
+def _store(state: SourceState, found: Resolution, name: str) -> None:
+    app = Application.objects.select_related("project", "cluster").get(id=state.application_id)
+    ref = (found.ref or found.name).removeprefix("refs/heads/").removeprefix("refs/tags/")
+    what = f"Tag {ref} was moved" if name == "tag-moved" else f"{ref} was force-pushed"
+    event = Happened(
+        name,
+        f"{app.id}/{name}/{state.index}/{state.wanted[:12]}-{found.sha[:12]}",
+        "warning",
+        f"{what} from {state.wanted[:7]} to {found.sha[:7]}: {app.name} follows",
+        "git",
+        {"old": state.wanted, "new": found.sha, "ref": ref},
+    )
+    entry = app.sources[state.index] if state.index < len(app.sources) else {}
+    listed = {"repo": entry.get("repoURL", ""), "path": entry.get("path", ""), "ref": ref}
+    with transaction.atomic():
+        Application.objects.filter(id=app.id).update(event_seq=F("event_seq") + 1)
+        events.store(
+            app,
+            [event],
+            {
+                "revisions": [{**listed, "sha": found.sha, "short": found.sha[:7]}],
+                "previous_revisions": [{**listed, "sha": state.wanted, "short": state.wanted[:7]}],
+                "initiator": {"kind": "automation", "name": "hub", "via": "git"},
+            },
+        )
