@@ -10,14 +10,13 @@ from django.db.models import Q
 
 import notifications.services.clock as clock
 import notifications.services.configured as configured
-import notifications.services.owing as owing
+import notifications.services.operators as operators
 import notifications.services.rendering as rendering
 from guard.redact import redact
 from notifications.channels import channel_of
 from notifications.channels.base import DeliveryError
 from notifications.models import Delivery, Destination, EventCopy, Service
 from notifications.models.config import State
-from notifications.services.owing import Owed
 
 PROBE_EVERY = timedelta(hours=1)
 
@@ -108,45 +107,9 @@ def _tell_operators(
     if name == "destination-enabled":
         last = EventCopy.objects.filter(name="destination-disabled", key__startswith=f"{place}/").first()
         resolves = last.key if last is not None else ""
-    event: dict[str, Any] = {
-        "id": key,
-        "key": key,
-        "name": name,
-        "occurred_at": now.isoformat(),
-        "severity": severity,
-        "summary": redact(summary, limit=500),
-        "project": {"name": service.project},
-        "resolves": resolves,
-        "episode": resolves or key,
-    }
-    copy = EventCopy.objects.create(
-        key=key[:255],
-        name=name,
-        project=service.project,
-        severity=severity,
-        summary=event["summary"],
-        data=event,
-        occurred_at=now,
-        received_at=now,
-    )
-    others = Destination.objects.filter(operators=True).select_related("service")
+    others = Destination.objects.all()
     others = others.exclude(service=what) if isinstance(what, Service) else others.exclude(pk=what.pk)
-    owing.owe(
-        copy,
-        [
-            Owed(
-                str(one.service_id),
-                one.recipient,
-                f"event:{name}",
-                key,
-                (),
-                ("operators",),
-                Delivery.Kind.OPERATORS,
-            )
-            for one in others
-        ],
-        now,
-    )
+    operators.tell(key, name, severity, summary, others, now, project=service.project, resolves=resolves)
 
 
 def probe_disabled(now: datetime) -> None:

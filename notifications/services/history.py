@@ -14,6 +14,7 @@ import notifications.services.claims as claims
 import notifications.services.clock as clock
 import notifications.services.delivering as delivering
 import notifications.services.destinations as destinations
+import notifications.services.operators as operators
 import notifications.services.rendering as rendering
 from notifications.errors import NotificationError
 from notifications.models import Delivery, Destination, EventCopy, Silence, Thread, TriggerState
@@ -134,11 +135,12 @@ def _test_row(destination: Destination, by: str, now: datetime) -> Delivery:
 
 
 def tend() -> None:
-    """Once an hour: what is held too long, what is older than its keep, and a probe of what is disabled."""
+    """Once an hour: what is held too long, what is older than its keep, a probe of what is disabled, the daily line."""
     now = clock.now()
     destinations.expire_held(now)
     prune(now)
     destinations.probe_disabled(now)
+    operators.daily(now)
 
 
 def prune(now: datetime) -> int:

@@ -489,3 +489,34 @@ def test_a_wrong_key_disables_the_service_and_loses_nothing(
     enable(Service.objects.get(), "alice")
     run(time_)
     assert states() == ["sent"]
+
+
+def test_operators_hear_once_a_day_of_what_needs_a_person(slack: SlackServer, time_: FakeClock) -> None:
+    from notifications.services import tend
+
+    service = slack_service(slack)
+    Destination.objects.create(service=service, recipient="#ops", operators=True)
+    place = Destination.objects.create(service=service, recipient="#a")
+    tend()
+    run(time_)
+    assert slack.messages("ops") == []
+    now = time_()
+    for state in ("unconfirmed", "unconfirmed", "failed", "sent"):
+        Delivery.objects.create(
+            destination=place,
+            dedupe=f"{state}{Delivery.objects.count()}",
+            lane="x",
+            state=state,
+            next_at=now,
+            created_at=now,
+        )
+    for _ in range(3):
+        tend()
+        run(time_)
+    assert [message["text"].splitlines()[0] for message in slack.messages("ops")] == [
+        "⚠️ Deliveries that need a person: 2 unconfirmed, 1 failed since yesterday"
+    ]
+    time_.forward(days=1)
+    tend()
+    run(time_)
+    assert len(slack.messages("ops")) == 2
