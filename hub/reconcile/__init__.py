@@ -85,6 +85,11 @@ def _delete(frame: Frame, operation: SyncOperation | None, catalogue: Catalogue)
         else:
             concluding.waiting(frame)
         return
+    begun = operation is not None and operation.kind == SyncOperation.Kind.DELETE
+    if not begun and (first := deleting.dependents(frame)):
+        deleting.wait_for(frame, first)
+        concluding.waiting(frame)
+        return
     work = deleting.work_of(frame, operation, desired)
     seen = looking.look(frame, desired, work)
     picture = judging.judge(frame, desired, seen)

@@ -18,7 +18,7 @@ from clusters.core.manifests import ResourceKey
 from hub.core import schedule
 from hub.core.events import Event as Happened
 from hub.core.events import happened
-from hub.models import Application, ResourceStatus
+from hub.models import Application, ResourceStatus, SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
@@ -137,6 +137,9 @@ def _describe(frame: Frame, desired: Desired, picture: Picture, work: Work | Non
         frame.memory.pop("sync_error", None)
     if work is not None and work.stalled and not work.ended:
         frame.condition("Stalled", work.stalled, "stalled")
+    retries = work is not None and work.operation.kind == SyncOperation.Kind.DELETE and not work.ended
+    if work is not None and retries and work.operation.retry_at is not None:
+        frame.condition("DeletionError", work.operation.message, "retry")
     if frame.memory.get("sync_error"):
         frame.condition("SyncError", frame.memory["sync_error"][0])
     app.conditions = frame.conditions

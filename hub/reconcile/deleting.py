@@ -22,6 +22,7 @@ from clusters.core.plan.deletion import (
     done_hooks,
 )
 from clusters.services import carry_out
+from hub.core.dependencies import dependencies_of
 from hub.core.events import Event as Happened
 from hub.core.plans import prune_budget
 from hub.models import Application, SyncOperation
@@ -29,7 +30,7 @@ from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
-from hub.services import approvals, events, leases, operations
+from hub.services import approvals, events, leases, looks, operations
 
 MOST_ROUNDS = 5
 Kind = SyncOperation.Kind
@@ -67,6 +68,26 @@ def detach(frame: Frame, catalogue: Catalogue) -> bool:
             frame.condition("DeletionError", f"cannot detach {first.action.key}: {first.message}", first.code)
             return False
     return False
+
+
+def dependents(frame: Frame) -> list[str]:
+    """Applications that depend on this one and are being deleted, too: they go first (12 rule 13)."""
+    going = Application.objects.filter(deletion_requested_at__isnull=False).exclude(id=frame.app.id)
+    rows = going.values_list("name", "sync_policy", "annotations").order_by("name")
+    return [
+        name
+        for name, policy, annotations in rows
+        if any(each.application == frame.app.name for each in dependencies_of(policy, annotations or {}))
+    ]
+
+
+def wait_for(frame: Frame, names: list[str]) -> None:
+    """Nothing is deleted yet, and the Application says for whom it waits."""
+    frame.condition(
+        "DeletionError",
+        f"waiting for the deletion of {', '.join(names[:5])}, which depends on it",
+        "dependents",
+    )
 
 
 def work_of(frame: Frame, operation: SyncOperation | None, desired: Desired) -> Work:
@@ -144,6 +165,10 @@ def archive(frame: Frame) -> None:
     with transaction.atomic():
         approvals.close_for_deleted(app)
         frame.result.events = events.store(app, [told], {})
+        # Whoever waited for this one to go first looks at once.
+        named = [each.application for each in dependencies_of(app.sync_policy, app.annotations)]
+        waiting = Application.objects.filter(name__in=named, deletion_requested_at__isnull=False)
+        looks.ask(waiting.values_list("id", flat=True), level=1)
         gone, _ = Application.objects.filter(id=app.id, fence=frame.lease.fence).delete()
         if not gone:
             raise leases.LeaseLost(str(app.id))

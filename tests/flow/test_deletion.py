@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from hub.models import Application, Event
-from hub.services import applications
+from hub.services import applications, looks
+from tests.flow import faults
 from tests.flow.conftest import DANA, World
 
 WAVE = """apiVersion: v1
@@ -67,3 +68,42 @@ def _gone(world: World, order: list[str]) -> bool:
         if name not in order and world.kube.get("v1", "ConfigMap", name, "shop") is None:
             order.append(name)
     return True
+
+
+def test_applications_are_deleted_in_the_reverse_of_their_dependencies(world: World) -> None:
+    """Both are to go: the database stays until the web that depends on it is gone (12 rule 13)."""
+    world.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    world.commit(
+        {
+            "db/all.yaml": WAVE.format(name="db", wave=0, more=""),
+            "web/all.yaml": WAVE.format(name="web", wave=0, more=""),
+        }
+    )
+    db = world.run(world.application("db", path="db", sync_policy=AUTOMATED))
+    policy = {**AUTOMATED, "depends_on": [{"application": "db"}]}
+    web = world.run(world.application("web", path="web", sync_policy=policy))
+    assert web.sync_status == "Synced"
+    for app in (db, web):
+        applications.request_deletion(DANA, app, "cascade")
+    for _ in range(3):
+        faults.one_pass(db)
+    assert faults.conditions(db, "DeletionError") == ["waiting for the deletion of web, which depends on it"]
+    assert faults.names(world) == ["db", "web"]
+    world.run(web)
+    assert faults.names(world) == ["db"]
+    db.refresh_from_db()
+    assert db.id in looks.due(10)
+    world.run(db)
+    assert not Application.objects.exists()
+    assert faults.names(world) == []
+
+
+def test_a_deletion_that_fails_says_why_while_it_is_tried_again(world: World) -> None:
+    world.kube.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    world.commit(_files())
+    app = world.run(world.application(sync_policy=AUTOMATED))
+    world.kube.faults.add("deny", verb="delete", resource="configmaps", name="^wave-1$", message="held")
+    applications.request_deletion(DANA, app, "cascade")
+    world.run(app, until=lambda app: bool(faults.conditions(app, "DeletionError")))
+    assert "held" in faults.conditions(app, "DeletionError")[0]
+    assert faults.names(world) == ["wave-0", "wave-1"]
