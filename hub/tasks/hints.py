@@ -27,6 +27,7 @@ from hub.services import (
     probing,
     switches,
     telling,
+    unlabelled,
 )
 from notifications import services as notifications
 
@@ -121,6 +122,12 @@ def find_orphans(project: str) -> None:
     nudges.look(orphans.find(uuid.UUID(project)))
 
 
+@shared_task(name="hub.find_unlabelled")
+def find_unlabelled(cluster: str) -> None:
+    """What lost its label in one cluster; a nudge for the applications that it belongs to."""
+    nudges.look(unlabelled.find(uuid.UUID(cluster)))
+
+
 @shared_task(name="hub.dispatch_events")
 def dispatch_events() -> None:
     """Hand what happened to notifications, in order; a crash anywhere is repeated without effect."""
@@ -163,6 +170,9 @@ def tick() -> None:
     if heartbeats.every("orphans", orphans.EVERY_S):
         for project in orphans.due():
             nudges.send("hub.find_orphans", [str(project)])
+    if heartbeats.every("unlabelled", unlabelled.EVERY_S):
+        for each in unlabelled.due():
+            nudges.send("hub.find_unlabelled", [str(each)])
     heartbeats.beat("tick")
     log.debug("tick", due=len(due), busy=len(busy), seconds=round(time.monotonic() - started, 3))
 
