@@ -48,7 +48,7 @@ def _store(state: SourceState, found: Resolution, name: str) -> None:
         f"{app.id}/{name}/{state.index}/{state.wanted[:12]}-{found.sha[:12]}",
         "warning",
         f"{what} from {state.wanted[:7]} to {found.sha[:7]}: {app.name} follows",
-        "git",
+        "new-revision",
         {"old": state.wanted, "new": found.sha, "ref": ref},
     )
     entry = app.sources[state.index] if state.index < len(app.sources) else {}
@@ -61,6 +61,6 @@ def _store(state: SourceState, found: Resolution, name: str) -> None:
             {
                 "revisions": [{**listed, "sha": found.sha, "short": found.sha[:7]}],
                 "previous_revisions": [{**listed, "sha": state.wanted, "short": state.wanted[:7]}],
-                "initiator": {"kind": "automation", "name": "hub", "via": "git"},
+                "initiator": {"kind": "automation", "name": "hub", "via": "schedule"},
             },
         )
