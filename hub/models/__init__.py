@@ -10,6 +10,7 @@ from hub.models.approval import (
     ApprovalRequest,
     CardToken,
     ChatIdentity,
+    CommandToken,
     LinkCode,
     Vote,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "AuditEvent",
     "CardToken",
     "ChatIdentity",
+    "CommandToken",
     "Event",
     "HubIdentity",
     "IdempotentAnswer",

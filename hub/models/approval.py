@@ -139,6 +139,15 @@ class CardToken(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
 
+class CommandToken(models.Model):
+    """The value of a button on a message about an application: retry, roll back, silence; stored as SHA-256 (8.5.8)."""
+
+    hash = models.CharField(primary_key=True, max_length=64)
+    application = models.ForeignKey("hub.Application", on_delete=models.CASCADE, related_name="+")
+    action = models.CharField(max_length=16)
+    expires_at = models.DateTimeField(db_index=True)
+
+
 class ChatIdentity(models.Model):
     """Somebody in a chat is this hub user, said by that user's own sign-in (issuer `slack:<team>`, sub user id)."""
 

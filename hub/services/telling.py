@@ -11,7 +11,7 @@ from django.db import transaction
 import hub.services.commits as commits
 import hub.services.events as events
 from hub.models import Application, Event
-from hub.services import approvals
+from hub.services import approvals, chat
 from hub.services.argoview import application_view, project_view
 from notifications import services as notifications
 
@@ -37,7 +37,7 @@ def hand_over(row: Event) -> list[int]:
         if notifications.wants_view(data).needed:
             data |= _shapes(app)
     with transaction.atomic():
-        owed = notifications.dispatch(approvals.with_buttons(data))
+        owed = notifications.dispatch(chat.with_commands(approvals.with_buttons(data)))
         events.mark_dispatched([row.id])
     return owed
 

@@ -38,7 +38,7 @@ from notifications.services.slack_calls import (
     services_of_team,
     user_info,
 )
-from notifications.services.slack_sockets import listen, socket_services
+from notifications.services.slack_sockets import hears_clicks, listen, socket_services
 
 __all__ = [
     "METRICS",
@@ -58,6 +58,7 @@ __all__ = [
     "explain",
     "figures",
     "flush",
+    "hears_clicks",
     "home",
     "import_config",
     "import_told",

@@ -68,7 +68,7 @@ def read_slack_request(headers: Mapping[str, str], body: bytes) -> Interaction:
     The secret of every Slack service of the hub is tried, each may hold two (`signingSecret` as a list, or separated by a comma)
     while it is being rotated.
     """
-    secrets = _signing_secrets()
+    secrets = signing_secrets()
     if not secrets:
         raise SlackRequestRefused("off", "no Slack service has a signing secret")
     if len(body) > MAX_BODY:
@@ -147,7 +147,7 @@ def trusted() -> QuerySet[Service]:
     return Service.objects.filter(type=slack.TYPE, project="").order_by("name")
 
 
-def _signing_secrets() -> list[tuple[str, str]]:
+def signing_secrets() -> list[tuple[str, str]]:
     found = []
     for row in trusted():
         try:

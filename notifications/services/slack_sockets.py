@@ -13,7 +13,14 @@ import notifications.services.configured as configured
 from guard.fields import DecryptionError
 from notifications.channels import slacksocket
 from notifications.errors import NotificationError
-from notifications.services.slack_calls import Interaction, SlackRequestRefused, reach, read_payload, trusted
+from notifications.services.slack_calls import (
+    Interaction,
+    SlackRequestRefused,
+    reach,
+    read_payload,
+    signing_secrets,
+    trusted,
+)
 
 log = structlog.get_logger(__name__)
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 30.0)
@@ -29,6 +36,11 @@ def socket_services() -> list[str]:
         except DecryptionError as error:
             log.error("the app token of a service cannot be read", service=row.name, why=str(error))
     return found
+
+
+def hears_clicks() -> bool:
+    """Whether any click can reach the hub: a signing secret or an app token is set."""
+    return bool(signing_secrets() or socket_services())
 
 
 def listen(

@@ -14,6 +14,7 @@ from django.db import connection
 from hub.models import ApprovalRequest, AuditEvent, ChatIdentity, Vote
 from hub.services import approvals
 from hub.services.chat import clicks
+from hub.services.chat import votes as votes_
 from notifications.models import Service
 from tests.hub.approvals import Cast, audited, opened, person, policy, vote
 from tests.hub.chat import PATH, SECRET, Chat
@@ -323,7 +324,7 @@ def test_a_private_answer_that_is_lost_changes_nothing(chat: Chat, row: Approval
 def test_a_click_that_gets_no_lock_says_press_again(
     cast: Cast, chat: Chat, row: ApprovalRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clicks, "LOCK_WITHIN_S", 0.3)
+    monkeypatch.setattr(votes_, "LOCK_WITHIN_S", 0.3)
     button = chat.buttons(row)["hub:approve"]
     chat.press("UERIN", {"action_id": "hub:approve", "value": "warm up"})
     held, free = threading.Event(), threading.Event()
@@ -338,7 +339,7 @@ def test_a_click_that_gets_no_lock_says_press_again(
             free.wait(30)
         connection.close()
 
-    real = clicks.patience
+    real = votes_.patience
     waited: list[float] = []
 
     def while_somebody_holds_it(seconds: float) -> Any:
@@ -348,8 +349,8 @@ def test_a_click_that_gets_no_lock_says_press_again(
         return real(seconds)
 
     thread = threading.Thread(target=hold)
-    monkeypatch.setattr(clicks, "patience", while_somebody_holds_it)
-    monkeypatch.setattr(clicks._Turn, "whisper", _freeing(clicks._Turn.whisper, free, thread))
+    monkeypatch.setattr(votes_, "patience", while_somebody_holds_it)
+    monkeypatch.setattr(votes_.Ballot, "whisper", _freeing(votes_.Ballot.whisper, free, thread))
     assert chat.press("UDAN", button).status_code == 200
     assert chat.whispered("UDAN") == ["Not recorded, press again: the hub was busy with this request."]
     assert votes(row) == []
