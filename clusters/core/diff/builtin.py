@@ -8,6 +8,7 @@ in granular maps a default that the target leaves out is nobody's business.
 from __future__ import annotations
 
 from clusters.core.diff.types import (
+    ALLOCATED,
     ANY,
     DURATION,
     QUANTITIES,
@@ -145,6 +146,16 @@ _METRIC = struct(
         for source in ("resource", "pods", "object", "external", "containerResource")
     }
 )
+_CLAIM_SPEC = struct(
+    devices=struct(
+        requests=listed(
+            struct(
+                exactly=struct({"allocationMode": "ExactCount", "count": 1}, "adminAccess"),
+                firstAvailable=listed(struct({"allocationMode": "ExactCount", "count": 1})),
+            )
+        )
+    )
+)
 _ENDPOINT_PORTS = listed(struct({"protocol": "TCP"}, "name"))
 
 
@@ -174,7 +185,12 @@ KINDS: dict[tuple[str, str], Type] = {
         struct(
             None,
             "publishNotReadyAddresses externalName loadBalancerIP",
-            ports=keyed("port", "protocol", of=struct({"protocol": "TCP"}, "name nodePort"), protocol="TCP"),
+            ports=keyed(
+                "port",
+                "protocol",
+                of=struct({"protocol": "TCP"}, "name nodePort", nodePort=ALLOCATED),
+                protocol="TCP",
+            ),
             selector=atomic(),
         )
     ),
@@ -233,6 +249,8 @@ KINDS: dict[tuple[str, str], Type] = {
     ("scheduling.k8s.io", "PriorityClass"): struct(None, "globalDefault", metadata=META),
     ("storage.k8s.io", "CSINode"): _of(struct(drivers=keyed("name"))),
     ("coordination.k8s.io", "Lease"): _of(struct(acquireTime=TIME, renewTime=TIME)),
+    ("resource.k8s.io", "ResourceClaim"): _of(_CLAIM_SPEC),
+    ("resource.k8s.io", "ResourceClaimTemplate"): _of(struct(metadata=META, spec=_CLAIM_SPEC)),
     # Rollout embeds a pod template without list markers: lists are atomic there, scalars are canonical.
     ("argoproj.io", "Rollout"): _of(struct(selector=ANY, template=scalars_only(POD_TEMPLATE))),
 }

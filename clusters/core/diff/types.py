@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Form = Literal["any", "keyed", "set", "atomic", "quantity", "duration", "time"]
+Form = Literal["any", "keyed", "set", "atomic", "quantity", "duration", "time", "allocated"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,7 @@ class Type:
 
     `fields` of a map, `values` of a map with free keys (a ResourceList), `items` of a list. keyed: a list known by
     `keys`, with `key_defaults` for keys a manifest may leave out. atomic: a map that has one owner as a whole.
+    allocated: a number that the server chooses where the manifest says 0.
     `defaults`: what the server writes for an absent field. `zeros`: fields whose zero value the server drops.
     `undeclared`: fields of the live value that count only when the target names them.
     """
@@ -44,6 +45,7 @@ QUANTITY = Type("quantity")
 QUANTITIES = Type(values=QUANTITY)
 DURATION = Type("duration")
 TIME = Type("time")
+ALLOCATED = Type("allocated")
 
 
 def struct(

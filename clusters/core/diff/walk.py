@@ -83,6 +83,8 @@ class Walk:
             if there is not None:  # a null is as good as nothing
                 if type(wanted) is type(there) and type(wanted) in _SIMPLE and wanted == there:
                     continue
+                if wanted == "" and self._is_default(name, there, schema):
+                    continue
                 self._compare(wanted, there, schema.field(name), (*path, "." + name))
             elif not self._same_as_absent(name, wanted, schema):
                 if self.built_in and _is_zero(wanted):
@@ -92,7 +94,10 @@ class Walk:
 
     def _keyed(self, target: list[Any], live: list[Any], schema: Type, path: Path) -> None:
         there = {selector(item, schema.keys, schema): item for item in live}
-        wanted = {selector(item, schema.keys, schema): item for item in target}  # of doubles the last is kept
+        wanted: dict[str, Any] = {}
+        for item in target:  # of doubles the last is kept, in the place of the last
+            wanted.pop(name := selector(item, schema.keys, schema), None)
+            wanted[name] = item
         for name, item in wanted.items():
             if name in there:
                 self._compare(item, there[name], schema.item, (*path, f"[{name}]"))
@@ -117,6 +122,10 @@ class Walk:
             return all(self._same_as_absent(key, value, below) for key, value in wanted.items())
         return name in schema.defaults and same_scalar(wanted, schema.defaults[name], schema.field(name).form)
 
+    def _is_default(self, name: str, value: Any, schema: Type) -> bool:
+        """Whether the server writes this value for an absent field; for it an empty text is as good as absent."""
+        return self.built_in and name in schema.defaults and same_json(value, schema.defaults[name])
+
     def _same(self, target: Any, live: Any, schema: Type) -> bool | None:
         """Equality of whole values, defaults counted on both sides; None when only the server can tell."""
         if isinstance(target, dict) and isinstance(live, dict):
@@ -132,14 +141,15 @@ class Walk:
     def _same_entry(
         self, name: str, target: dict[str, Any], live: dict[str, Any], schema: Type
     ) -> bool | None:
-        if name in target and name in live:
-            return self._same(target[name], live[name], schema.field(name))
-        if name not in target and name in schema.undeclared:
+        if not target.get(name) and name in schema.undeclared:
             return True
+        if name in target and name in live:
+            defaulted = target[name] == "" and self._is_default(name, live[name], schema)
+            return defaulted or self._same(target[name], live[name], schema.field(name))
         present = target[name] if name in target else live[name]
         if not self.built_in:
             return None if name in live else False  # perhaps a default of the custom kind's schema
-        if name in schema.defaults and same_json(present, schema.defaults[name]):
+        if self._is_default(name, present, schema):
             return True
         if (name in schema.zeros and _is_zero(present)) or (
             name in ("labels", "annotations") and not present

@@ -75,8 +75,52 @@ def test_of_doubled_keys_the_last_counts():
     manifest = deployment()
     manifest["spec"]["template"]["spec"]["containers"][0]["env"].append({"name": "A", "value": "9"})
     live = answer_of(deployment())
-    live["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = "9"
+    env = live["spec"]["template"]["spec"]["containers"][0]["env"]
+    assert [item["name"] for item in env] == ["A", "B"]
+    env.append({**env.pop(0), "value": "9"})
     assert differing(manifest, live) == []
+
+
+def test_a_node_port_of_zero_is_whatever_the_server_allocates():
+    def service(port: int) -> dict[str, Any]:
+        ports = [{"port": 80, "protocol": "TCP", "nodePort": port}]
+        return kind("v1", "Service", spec={"type": "NodePort", "ports": ports})
+
+    assert differing(service(0), service(31569)) == []
+    assert differing(service(30000), service(31569)) == ['.spec.ports[port=80,protocol="TCP"].nodePort']
+
+
+def test_an_empty_text_is_as_good_as_absent_where_the_server_has_a_default():
+    def binding(group: str) -> dict[str, Any]:
+        reference = {"apiGroup": group, "kind": "Role", "name": "reader"}
+        return kind("rbac.authorization.k8s.io/v1", "RoleBinding", roleRef=reference)
+
+    assert differing(binding(""), binding("rbac.authorization.k8s.io")) == []
+    assert differing(binding(""), binding("example.com")) == [".roleRef"]
+    assert differing(binding("example.com"), binding("rbac.authorization.k8s.io")) == [".roleRef"]
+
+
+def test_what_a_claim_template_leaves_empty_is_the_servers():
+    def claims(status: dict[str, str], size: str) -> dict[str, Any]:
+        claim = {"metadata": {"name": "data"}, "spec": {"resources": {"requests": {"storage": size}}}}
+        return kind("apps/v1", "StatefulSet", spec={"volumeClaimTemplates": [{**claim, "status": status}]})
+
+    assert differing(claims({}, "2.5Gi"), claims({"phase": "Pending"}, "2560Mi")) == []
+    assert differing(claims({}, "2.5Gi"), claims({"phase": "Pending"}, "2Gi")) == [
+        ".spec.volumeClaimTemplates"
+    ]
+
+
+def test_the_defaults_of_a_device_request_are_no_difference():
+    def template(**more: Any) -> dict[str, Any]:
+        request = {"name": "gpu", "exactly": {"deviceClassName": "gpu", **more}}
+        spec = {"spec": {"devices": {"requests": [request]}}}
+        return kind("resource.k8s.io/v1", "ResourceClaimTemplate", spec=spec)
+
+    assert differing(template(), template(allocationMode="ExactCount", count=1)) == []
+    assert differing(template(), template(allocationMode="ExactCount", count=2)) == [
+        ".spec.spec.devices.requests"
+    ]
 
 
 @pytest.mark.parametrize(
