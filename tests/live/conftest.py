@@ -75,15 +75,15 @@ def namespace(control_plane: ControlPlane) -> Iterator[str]:
     control_plane.request("DELETE", f"/api/v1/namespaces/{name}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def postgres_service(live_machine: None) -> Iterator[services.Service]:
-    """PostgreSQL with an empty database `hub` (url)."""
+    """PostgreSQL with an empty database `hub` (url), for the tests of one file."""
     with services.postgres() as service:
         yield service
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def redis_service(live_machine: None) -> Iterator[services.Service]:
-    """An empty Redis (url)."""
+    """An empty Redis (url), for the tests of one file."""
     with services.redis() as service:
         yield service
