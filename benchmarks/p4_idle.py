@@ -13,9 +13,9 @@ import argparse
 import os
 import threading
 import time
-from pathlib import Path
 
 from benchmarks import raw_replay
+from benchmarks.p5_memory import memory
 from benchmarks.stage import stage, unsynced, until, working
 
 
@@ -47,18 +47,11 @@ def main() -> None:
             threading.Event().wait(arguments.minutes * 60)
             seconds, used = time.perf_counter() - began, time.process_time() - cpu
             asked = sum(request_counts().values()) - sum(before.values())
-            memory = _memory()
+            resident = memory()
     print(
         f"idle for {seconds:.0f} s with {count} applications: {used / seconds * 100:.2f} % of one core (target <= 1.3), "
-        f"{asked / seconds:.3f} requests/s (target <= 0.2), {memory:.0f} MiB resident (target <= 150 for a worker)"
+        f"{asked / seconds:.3f} requests/s (target <= 0.2), {resident:.0f} MiB resident (target <= 150 for a worker)"
     )
-
-
-def _memory() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
 
 
 if __name__ == "__main__":

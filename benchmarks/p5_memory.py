@@ -1,0 +1,83 @@
+"""P5, second half: resident memory of a worker that holds 100,000 live managed objects (target <= 400 MB).
+
+    python -m benchmarks.p5_memory [--objects 100000] [--cluster real|sandbox] [--database ...]
+
+One application is deployed; the four objects as the API server then answers them are put into the memory of live
+states under so many names, by the same code as a watch does. (The first half is printed by `p4_idle`.)
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import msgspec
+
+from benchmarks import raw_replay
+from benchmarks.client import Client
+from benchmarks.stage import stage, unsynced, until, working
+from clusters.core.connection import Connection
+from clusters.kube.objects import read_object
+from clusters.live.store import ClusterStore, Watched
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--objects", type=int, default=100_000)
+    parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    arguments = parser.parse_args()
+    with stage(arguments.cluster, arguments.database) as hub:
+        target = raw_replay.target_of(hub.kubeconfig)
+        namespace = raw_replay.create_namespace(target)
+        hub.commit_applications(1, raw_replay.application_objects, namespace)
+        with working():
+            hub.poll()
+            from hub.tasks import nudges
+
+            nudges.look([hub.register("app0000", "apps/app0000", namespace).id])
+            until(lambda: unsynced() == 0, 60, "the application to be Synced")
+            client = Client(target)
+            paths = [path.format(namespace=namespace, name="app0000") for path in raw_replay.PATHS.values()]
+            bodies = [msgspec.json.encode(client.request("GET", path)) for path in paths]
+            before = memory()
+            began = time.perf_counter()
+            store = _filled(bodies, arguments.objects)
+            seconds = time.perf_counter() - began
+            after = memory()
+    held = sum(len(watched.objects) for watched in store.kinds.values())
+    print(
+        f"{held} live objects: {after:.0f} MiB resident (target <= 400), {before:.0f} MiB before them, "
+        f"{(after - before) * 1024 * 1024 / held:.0f} bytes each, read in {seconds:.1f} s"
+    )
+
+
+def _filled(bodies: list[bytes], count: int) -> ClusterStore:
+    """The memory of one watched cluster with the objects of `count / 4` applications."""
+    store = ClusterStore(Connection(server="https://127.0.0.1", identity="memory"), "bench")
+    kinds = [("", "ConfigMap"), ("", "Secret"), ("", "Service"), ("apps", "Deployment")]
+    for kind in kinds:
+        store.kinds[kind] = Watched(*kind, api_version="/".join(filter(None, (kind[0], "v1"))))
+    for number in range(count // len(kinds)):
+        for (group, kind), body in zip(kinds, bodies, strict=True):
+            watched = store.kinds[group, kind]
+            raw = body.replace(b"app0000", f"app{number:05}".encode())
+            store.put(
+                watched, "ADDED", read_object(msgspec.Raw(raw), group, kind, watched.api_version), quiet=True
+            )
+    return store
+
+
+def memory() -> float:
+    """Resident memory of this process in MiB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+if __name__ == "__main__":
+    main()
