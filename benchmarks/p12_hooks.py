@@ -9,11 +9,10 @@ times 10 s; the target is 10 s + the apply time.
 
 from __future__ import annotations
 
-import argparse
 import time
 
 from benchmarks import raw_replay
-from benchmarks.stage import Hub, stage, until, working
+from benchmarks.stage import Hub, options, stage, until, working
 
 THREADS = 8
 APPLICATION = """apiVersion: batch/v1
@@ -32,14 +31,7 @@ data: {{mode: production}}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--applications", type=int, default=200)
-    parser.add_argument("--seconds", type=int, default=10)
-    parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, applications=200, seconds=10)
     with stage(arguments.cluster, arguments.database) as hub, working(THREADS):
         target = raw_replay.target_of(hub.kubeconfig)
         applied, _ = _run(hub, raw_replay.create_namespace(target), "quick", arguments.applications, "10ms")

@@ -7,23 +7,15 @@ Prints objects per second of the hub, of the bare client in the same run, and th
 
 from __future__ import annotations
 
-import argparse
 import resource
 import time
 
 from benchmarks import raw_replay
-from benchmarks.stage import Hub, stage, unsynced, until, working
+from benchmarks.stage import Hub, options, stage, unsynced, until, working
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--applications", type=int, default=500)
-    parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    parser.add_argument("--threads", type=int, default=8)
-    arguments = parser.parse_args()
+    arguments = options(__doc__, applications=500, threads=8)
     with stage(arguments.cluster, arguments.database) as hub:
         raw = _raw(hub, arguments.applications)
         print(f"raw limit: {raw}")

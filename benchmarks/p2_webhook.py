@@ -8,7 +8,6 @@ that request to the arrival of the changed object at a watch of somebody else. T
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import hmac
 import json
@@ -19,42 +18,29 @@ import urllib.request
 
 from benchmarks import raw_replay
 from benchmarks.client import Client
-from benchmarks.stage import Hub, stage, unsynced, until, working
+from benchmarks.stage import Hub, options, quiet, stage, until, working
 
 SECRET = "benchmark-secret-of-the-webhook"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--applications", type=int, default=500)
-    parser.add_argument("--pushes", type=int, default=40)
-    parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, applications=500, pushes=40)
     with stage(arguments.cluster, arguments.database) as hub:
         target = raw_replay.target_of(hub.kubeconfig)
         namespace = raw_replay.create_namespace(target)
-        hub.commit_applications(arguments.applications, raw_replay.application_objects, namespace)
         with working() as process:
-            hub.poll()
             from hub.models import WebhookSecret
-            from hub.tasks import nudges
 
             WebhookSecret.objects.create(provider="github", secret=SECRET)
-            count = arguments.applications
-            nudges.look([hub.register(f"app{n:04}", f"apps/app{n:04}", namespace).id for n in range(count)])
-            until(lambda: unsynced() == 0, 900, "all applications to be Synced", every=0.2)
-            until(process.watching.settled, 60, "all watches to be healthy", every=0.1)
-            until(process.runtime.idle, 60, "the hub to be quiet", every=0.1)
+            hub.deploy(arguments.applications, namespace)
+            quiet(process)
             port = _serve()
             watch = Client(target).watch(f"api/v1/namespaces/{namespace}/configmaps")
             took = sorted(_push(hub, watch, port, n, namespace) for n in range(arguments.pushes))
     quantiles = statistics.quantiles(took, n=20, method="inclusive")
     print(
         f"webhook to changed object: p50 {statistics.median(took):.3f} s, p95 {quantiles[18]:.3f} s, "
-        f"max {took[-1]:.3f} s, {count} applications (target p50 <= 0.20, p95 <= 0.40)"
+        f"max {took[-1]:.3f} s, {arguments.applications} applications (target p50 <= 0.20, p95 <= 0.40)"
     )
 
 

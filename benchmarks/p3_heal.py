@@ -9,37 +9,22 @@ Time from the answer of the edit to the arrival of the reverting write at a watc
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 
 from benchmarks import raw_replay
 from benchmarks.client import Client
-from benchmarks.stage import stage, unsynced, until, working
+from benchmarks.stage import options, quiet, stage, until, working
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--edits", type=int, default=50)
-    parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, edits=50)
     with stage(arguments.cluster, arguments.database) as hub:
         target = raw_replay.target_of(hub.kubeconfig)
         namespace = raw_replay.create_namespace(target)
-        hub.commit_applications(arguments.edits, raw_replay.application_objects, namespace)
         with working() as process:
-            hub.poll()
-            from hub.tasks import nudges
-
-            nudges.look(
-                [hub.register(f"app{n:04}", f"apps/app{n:04}", namespace).id for n in range(arguments.edits)]
-            )
-            until(lambda: unsynced() == 0, 300, "all applications to be Synced", every=0.1)
-            until(process.watching.settled, 60, "all watches to be healthy", every=0.1)
-            until(process.runtime.idle, 30, "the hub to be quiet", every=0.1)
+            hub.deploy(arguments.edits, namespace)
+            quiet(process)
             client = Client(target)
             watch = client.watch(f"api/v1/namespaces/{namespace}/configmaps")
             took = []

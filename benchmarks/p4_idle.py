@@ -9,39 +9,25 @@ worker and tick are one process, and with --cluster sandbox the simulated cluste
 
 from __future__ import annotations
 
-import argparse
 import os
 import threading
 import time
 
 from benchmarks import raw_replay
 from benchmarks.p5_memory import memory
-from benchmarks.stage import stage, unsynced, until, working
+from benchmarks.stage import options, quiet, stage, working
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--applications", type=int, default=500)
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, applications=500, minutes=10.0)
     os.environ["HUB_POLL_SECONDS"] = "60"
     with stage(arguments.cluster, arguments.database) as hub:
         namespace = raw_replay.create_namespace(raw_replay.target_of(hub.kubeconfig))
-        hub.commit_applications(arguments.applications, raw_replay.application_objects, namespace)
         with working() as process:
-            hub.poll()
             from clusters.services import request_counts
-            from hub.tasks import nudges
 
-            count = arguments.applications
-            nudges.look([hub.register(f"app{n:04}", f"apps/app{n:04}", namespace).id for n in range(count)])
-            until(lambda: unsynced() == 0, 900, "all applications to be Synced", every=0.2)
-            until(process.watching.settled, 60, "all watches to be healthy", every=0.1)
-            until(process.runtime.idle, 60, "the hub to be quiet", every=0.1)
+            hub.deploy(arguments.applications, namespace)
+            quiet(process)
             before = request_counts()
             began, cpu = time.perf_counter(), time.process_time()
             threading.Event().wait(arguments.minutes * 60)
@@ -49,7 +35,7 @@ def main() -> None:
             asked = sum(request_counts().values()) - sum(before.values())
             resident = memory()
     print(
-        f"idle for {seconds:.0f} s with {count} applications: {used / seconds * 100:.2f} % of one core (target <= 1.3), "
+        f"idle for {seconds:.0f} s with {arguments.applications} applications: {used / seconds * 100:.2f} % of one core (target <= 1.3), "
         f"{asked / seconds:.3f} requests/s (target <= 0.2), {resident:.0f} MiB resident (target <= 150 for a worker)"
     )
 

@@ -8,7 +8,6 @@ states under so many names, by the same code as a watch does. (The first half is
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
@@ -16,30 +15,19 @@ import msgspec
 
 from benchmarks import raw_replay
 from benchmarks.client import Client
-from benchmarks.stage import stage, unsynced, until, working
+from benchmarks.stage import options, stage, working
 from clusters.core.connection import Connection
 from clusters.kube.objects import read_object
 from clusters.live.store import ClusterStore, Watched
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--objects", type=int, default=100_000)
-    parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, objects=100_000)
     with stage(arguments.cluster, arguments.database) as hub:
         target = raw_replay.target_of(hub.kubeconfig)
         namespace = raw_replay.create_namespace(target)
-        hub.commit_applications(1, raw_replay.application_objects, namespace)
         with working():
-            hub.poll()
-            from hub.tasks import nudges
-
-            nudges.look([hub.register("app0000", "apps/app0000", namespace).id])
-            until(lambda: unsynced() == 0, 60, "the application to be Synced")
+            hub.deploy(1, namespace)
             client = Client(target)
             paths = [path.format(namespace=namespace, name="app0000") for path in raw_replay.PATHS.values()]
             bodies = [msgspec.json.encode(client.request("GET", path)) for path in paths]

@@ -5,12 +5,11 @@ python -m benchmarks.p7_waves [--runs 10] [--cluster real|sandbox] [--database s
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 
 from benchmarks import raw_replay
-from benchmarks.stage import stage, until, working
+from benchmarks.stage import options, stage, until, working
 
 WAVE = """apiVersion: v1
 kind: ConfigMap
@@ -20,13 +19,7 @@ data: {{run: "{run}"}}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--runs", type=int, default=10)
-    parser.add_argument("--cluster", choices=("real", "sandbox"), default="real")
-    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
-    arguments = parser.parse_args()
+    arguments = options(__doc__, runs=10)
     with stage(arguments.cluster, arguments.database) as hub:
         namespace = raw_replay.create_namespace(raw_replay.target_of(hub.kubeconfig))
         from hub.models import Application

@@ -7,6 +7,7 @@ Everything is made anew in a temporary folder, on free ports, and gone afterward
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -20,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from benchmarks import machine
+from benchmarks import machine, raw_replay
 
 GIT = {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null", "PATH": os.environ.get("PATH", "")}
 for _who in ("AUTHOR", "COMMITTER"):
@@ -90,11 +91,30 @@ class Hub:
             },
         )
 
+    def deploy(self, count: int, namespace: str) -> None:
+        """Commit and register `count` applications of four objects, and wait until all are Synced."""
+        from hub.tasks import nudges
+
+        self.commit_applications(count, raw_replay.application_objects, namespace)
+        self.poll()
+        nudges.look([self.register(f"app{n:04}", f"apps/app{n:04}", namespace).id for n in range(count)])
+        until(lambda: unsynced() == 0, 900, "all applications to be Synced", every=0.1)
+
     def poll(self) -> None:
         """What a webhook causes: one poll now, and looks at what it moved."""
         from hub.tasks import hints
 
         hints.poll(str(self.repository.id))
+
+
+def options(doc: str | None, *, cluster: str = "real", **counts: float) -> argparse.Namespace:
+    """The command line of a benchmark: the numbers it takes, with their defaults, the cluster and the database."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in counts.items():
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    parser.add_argument("--cluster", choices=("real", "sandbox"), default=cluster)
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="sqlite")
+    return parser.parse_args()
 
 
 def until(holds: Callable[[], bool], seconds: float, what: str, every: float = 0.01) -> None:
@@ -105,6 +125,12 @@ def until(holds: Callable[[], bool], seconds: float, what: str, every: float = 0
         if time.monotonic() > deadline:
             raise SystemExit(f"waited {seconds:.0f} s for {what}")
         pause.wait(every)
+
+
+def quiet(process: Any) -> None:
+    """Wait until the watches of a working hub are healthy and nothing is left to do."""
+    until(process.watching.settled, 60, "all watches to be healthy", every=0.1)
+    until(process.runtime.idle, 60, "the hub to be quiet", every=0.1)
 
 
 def unsynced() -> int:
