@@ -129,9 +129,13 @@ if _default["ENGINE"].endswith("sqlite3"):
     # costs as much as half of a pass.
     _default["CONN_MAX_AGE"] = None
     if TESTING:
-        # A file and not memory: tests with threads meet the same locking as an embedded hub.
+        # A file and not memory: tests with threads meet the same locking as an embedded hub. Its name is the run's, so
+        # that two runs on one machine, of one checkout or of two, never share it.
+        _run = env.str("PYTEST_XDIST_TESTRUNUID", "") or str(os.getpid())
         _default["TEST"] = {
-            "NAME": str(Path(env.str("HUB_TEST_DIR", tempfile.gettempdir())) / "gitops-hub-test.sqlite3")
+            "NAME": str(
+                Path(env.str("HUB_TEST_DIR", tempfile.gettempdir())) / f"gitops-hub-test-{_run}.sqlite3"
+            )
         }
         _default["OPTIONS"]["init_command"] += " PRAGMA synchronous=OFF;"
     if not TESTING and _default["NAME"] != ":memory:":
