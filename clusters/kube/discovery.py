@@ -37,9 +37,11 @@ class Catalogue:
 
     async def current(self) -> Discovery:
         """What is known; asked anew when something cast doubt on it."""
-        if self._found is None or self._suspect:
-            return await self.refresh()
-        return self._found
+        return self.known() or await self.refresh()
+
+    def known(self) -> Discovery | None:
+        """What is known and not in doubt; safe from any thread."""
+        return None if self._suspect else self._found
 
     async def find(self, group: str, kind: str) -> KindInfo:
         """The kind in its preferred version. KindNotServed, or Unavailable while its group cannot be read."""

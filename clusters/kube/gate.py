@@ -136,7 +136,14 @@ def discovery(connection: Connection, *, fresh: bool = False) -> Discovery:
         catalogue = gate_of(connection).catalogue
         return await (catalogue.refresh() if fresh else catalogue.current())
 
-    return loop.run(work())
+    known = None if fresh else known_discovery(connection)
+    return known or loop.run(work())
+
+
+def known_discovery(connection: Connection) -> Discovery | None:
+    """What is cached of a cluster and not in doubt, without a visit to the loop; safe from any thread."""
+    found = _gates.get(connection.identity)
+    return found.catalogue.known() if found is not None and _serves(found, connection) else None
 
 
 async def close_all() -> None:

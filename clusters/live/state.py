@@ -19,8 +19,8 @@ from clusters.core.discovery import Discovery
 from clusters.core.manifests import MANAGED_BY_LABEL, Manifest, ResourceKey
 from clusters.errors import ClusterError
 from clusters.kube import loop, requests
-from clusters.kube.gate import gate_of
-from clusters.kube.requests import Gate, Listing
+from clusters.kube.gate import gate_of, known_discovery
+from clusters.kube.requests import Gate
 from clusters.kube.tuning import tuning
 from clusters.live.store import ClusterStore, Watched
 
@@ -123,20 +123,32 @@ def _is_ours(obj: Manifest, hub_id: str) -> bool:
 def everything(connection: Connection, kinds: Iterable[Kind]) -> LiveState:
     """All objects of these kinds, with the hub's label or not (autoscalers, sync-semantics.md 6.5): from a watch on
     `unlabelled` kinds where it is healthy, else by LIST. Raises ClusterError when the cluster cannot be asked."""
-    return loop.run(_everything(connection, list(dict.fromkeys(kinds))))
+    wanted = list(dict.fromkeys(kinds))
+    discovery = known_discovery(connection)
+    if discovery is not None:
+        state = LiveState(discovery=discovery)
+        if not _whole_from_memory(state, connection.identity, wanted):
+            return state
+    return loop.run(_everything(connection, wanted))
+
+
+def _whole_from_memory(state: LiveState, identity: str, kinds: Iterable[Kind]) -> list[Kind]:
+    """Take what healthy unfiltered watches hold; returns the other kinds. Safe from any thread."""
+    known = store.stores().get(identity)
+    watches = known.kinds if known else {}
+    held = {kind: watched for kind in kinds if (watched := watches.get(kind)) and _has_all(watched)}
+    state.watched = frozenset(held)
+    for kind, watched in held.items():
+        state.complete[kind] = True
+        # One step of the interpreter: the loop may change the dict at any time.
+        state.objects.update((seen.key, seen.manifest()) for seen in list(watched.objects.values()))
+    return [kind for kind in kinds if kind not in held]
 
 
 async def _everything(connection: Connection, kinds: list[Kind]) -> LiveState:
     gate = gate_of(connection)
     state = LiveState(discovery=await gate.catalogue.current())
-    known = store.stores().get(connection.identity)
-    watches = known.kinds if known else {}
-    held = {kind: watches[kind] for kind in kinds if kind in watches and _has_all(watches[kind])}
-    state.watched = frozenset(held)
-    for kind, watched in held.items():
-        state.complete[kind] = True
-        state.objects.update((key, seen.manifest()) for key, seen in watched.objects.items())
-    rest = [kind for kind in kinds if kind not in held]
+    rest = _whole_from_memory(state, connection.identity, kinds)
     listings = await asyncio.gather(*(requests.list_kind(gate, *kind) for kind in rest))
     for kind, listing in zip(rest, listings, strict=True):
         state.complete[kind] = listing.complete
@@ -241,7 +253,8 @@ async def _get_into(state: LiveState, gate: Gate, key: ResourceKey, api_version:
         state.objects[key] = found
 
 
-_shared: dict[tuple[str, Kind], tuple[float, asyncio.Task[Listing]]] = {}
+# The keys that one finished listing showed, None when it was not finished.
+_shared: dict[tuple[str, Kind], tuple[float, asyncio.Task[frozenset[ResourceKey] | None]]] = {}
 
 
 async def _shown_by_shared_list(
@@ -254,17 +267,21 @@ async def _shown_by_shared_list(
     slot = gate.connection.identity, kind
     made_at, task = _shared.get(slot, (float("-inf"), None))
     if task is None or tuning().clock() - made_at >= tuning().shared_list:
-        task = asyncio.get_running_loop().create_task(requests.list_kind(gate, *kind, metadata_only=True))
+        task = asyncio.get_running_loop().create_task(_keys_shown(gate, kind))
         _shared[slot] = tuning().clock(), task
         asyncio.get_running_loop().call_later(tuning().shared_list, _shared.pop, slot, None)
-    listing = await asyncio.shield(task)
-    if not listing.complete:
+    seen = await asyncio.shield(task)
+    if seen is None:
         return missing
-    seen = {item.key for item in listing.items}
     permitted = gate.connection.namespaces
     worth = {key for key in missing if key in seen or (permitted and key.namespace not in permitted)}
     state.absent.update(key for key in missing if key not in worth)
     return sorted(worth)
+
+
+async def _keys_shown(gate: Gate, kind: Kind) -> frozenset[ResourceKey] | None:
+    listing = await requests.list_kind(gate, *kind, metadata_only=True)
+    return frozenset(item.key for item in listing.items) if listing.complete else None
 
 
 async def _in_other_versions(state: LiveState, gate: Gate, api_versions: Mapping[ResourceKey, str]) -> None:

@@ -210,11 +210,8 @@ def save_rows(frame: Frame, only: Set[ResourceKey] | None = None) -> None:
         rows = [frame.rows[key] for key in sorted(chosen) if key in frame.rows]
         for row in rows:
             row.id = None
-        ResourceStatus.objects.bulk_create(
-            rows,
-            update_conflicts=True,
-            unique_fields=["application", "group", "kind", "namespace", "name"],
-            update_fields=ROW_FIELDS,
+        statements.insert(
+            rows, unique=["application", "group", "kind", "namespace", "name"], update=ROW_FIELDS
         )
         frame.dirty = frame.dirty - chosen
     if only is not None:

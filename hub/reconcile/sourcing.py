@@ -11,6 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 
 import hub.render as render
+import hub.services.statements as statements
 import hub.source as source
 from clusters.core.discovery import Discovery
 from clusters.core.hooks import Classified, classify, hook_set_digest
@@ -35,7 +36,6 @@ from hub.models import ManifestSet as StoredSet
 from hub.models import SourceState
 from hub.reconcile.caching import Cache
 from hub.reconcile.frame import Catalogue, Frame
-from hub.services.statements import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,22 @@ class Desired:
         return hook_set_digest(self.manifests)
 
 
+# What rendering a source writes into its row.
+_RENDERED_FIELDS = [
+    "wanted",
+    "ref_name",
+    "revision",
+    "parameters",
+    "inputs",
+    "input_key",
+    "manifest_digest",
+    "observed_at",
+    "error_code",
+    "error_message",
+    "error_since",
+]
 _cache: Cache[Desired] = Cache(256)
-_STATES = Prepared(
+_STATES = statements.Prepared(
     lambda id_: (
         SourceState.objects.filter(application=id_).select_related("repository__project").order_by("index")
     ),
@@ -210,9 +224,7 @@ def keep(found: ManifestSet) -> str:
         warnings=[str(warning.message) for warning in found.warnings][:50],
         used_at=timezone.now(),
     )
-    StoredSet.objects.bulk_create(
-        [row], update_conflicts=True, unique_fields=["digest"], update_fields=["used_at"]
-    )
+    statements.insert([row], unique=["digest"], update=["used_at"])
     _sets.put((found.digest,), found)
     return found.digest
 
@@ -297,21 +309,8 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) ->
     state.inputs, state.input_key = rendered.inputs.as_json(), rendered.inputs.key
     state.observed_at = timezone.now()
     state.error_code, state.error_message, state.error_since = "", "", None
-    state.save(
-        update_fields=[
-            "wanted",
-            "ref_name",
-            "revision",
-            "parameters",
-            "inputs",
-            "input_key",
-            "manifest_digest",
-            "observed_at",
-            "error_code",
-            "error_message",
-            "error_since",
-        ]
-    )
+    values = {name: getattr(state, name) for name in _RENDERED_FIELDS}
+    statements.update(SourceState, values, "id = %s", [state.id])
 
 
 def _joined(frame: Frame, states: list[SourceState]) -> str:

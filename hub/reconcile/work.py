@@ -117,10 +117,10 @@ def _insert(operation: SyncOperation) -> None:
     """Insert under the next number; a request that came meanwhile may have taken it."""
     try:
         with transaction.atomic():
-            operation.save(force_insert=True)
+            statements.insert([operation])
     except IntegrityError:
         operation.number = operations.next_number(operation.application)
-        operation.save(force_insert=True)
+        statements.insert([operation])
 
 
 def save_operation(frame: Frame, work: Work) -> None:

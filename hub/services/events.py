@@ -10,6 +10,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
+import hub.services.statements as statements
 from guard.redact import redact
 from hub.core.events import Event as Happened
 from hub.models import Application, Event, HubIdentity
@@ -58,7 +59,7 @@ def store(app: Application, happened: Sequence[Happened], context: Mapping[str, 
         )
     if rows:
         app.event_seq += len(rows)
-        Event.objects.bulk_create(rows, ignore_conflicts=True)
+        statements.insert(rows, unique=["key"])
     return [row.key for row in rows]
 
 

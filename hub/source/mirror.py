@@ -79,7 +79,7 @@ class Mirror:
 
     def _commit(self, sha: str) -> bytes | None:
         try:
-            found = self.objects.one(sha, _MAX_COMMIT_BYTES)
+            found = self.objects.commit(sha, _MAX_COMMIT_BYTES)
         except (ObjectMissing, TooLarge):
             return None
         return found.content if found.type == "commit" else None

@@ -19,6 +19,7 @@ Folder = dict[str, Entry]
 
 _CACHE_BYTES = 64 * 1024 * 1024
 _ENTRY_BYTES = 320  # what one parsed entry occupies, measured
+_COMMITS = 1024
 _MAX_WORKERS = 32
 _IDS_PER_ROUND = 500  # their requests fit into a pipe, so neither side waits for the other
 _KINDS: dict[bytes, tuple[Kind, bool]] = {
@@ -81,6 +82,7 @@ class _FolderCache:
 
 
 _folders = _FolderCache(_CACHE_BYTES)
+_commits: OrderedDict[tuple[Path, str], Raw] = OrderedDict()
 _workers: OrderedDict[Path, Worker] = OrderedDict()
 _workers_lock = threading.Lock()
 
@@ -96,9 +98,11 @@ def _worker(folder: Path) -> Worker:
 
 
 def forget(folder: Path) -> None:
-    """End the reader of a mirror that is about to be replaced."""
+    """End the reader of a mirror that is about to be replaced, and what it is known to hold."""
     with _workers_lock:
         worker = _workers.pop(folder, None)
+        for known in [key for key in _commits if key[0] == folder]:
+            del _commits[known]
     if worker:
         worker.close()
 
@@ -108,6 +112,7 @@ def close_all() -> None:
     with _workers_lock:
         workers = list(_workers.values())
         _workers.clear()
+        _commits.clear()
     for worker in workers:
         worker.close()
 
@@ -157,6 +162,20 @@ class Objects:
     def one(self, object_id: str, limit: int) -> Raw:
         """One object. Raises ObjectMissing, TooLarge, MirrorCorrupt."""
         return next(self.read([object_id], each=limit, together=limit))
+
+    def commit(self, sha: str, limit: int) -> Raw:
+        """As `one`; every application of a Repository asks for the same few commits, so those are kept."""
+        with _workers_lock:
+            known = _commits.get((self._folder, sha))
+        if known is not None:
+            return known
+        found = self.one(sha, limit)
+        if found.type == "commit":
+            with _workers_lock:
+                _commits[self._folder, sha] = found
+                while len(_commits) > _COMMITS:
+                    _commits.popitem(last=False)
+        return found
 
     def folders(self, ids: Sequence[str], limit: int) -> list[Folder]:
         """Parsed trees in the order of `ids`; those not kept are read together."""

@@ -6,9 +6,9 @@ import threading
 import uuid
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 
-from hub.models import Project
+from hub.models import AuditEvent, Project
 from hub.services import statements
 
 NAMED = statements.Prepared(lambda id_: Project.objects.filter(id=id_).order_by("name"))
@@ -58,3 +58,37 @@ def test_an_update_writes_values_and_computed_columns_of_the_rows_it_names(proje
     assert rows["p0"] == ({"n": [0]}, False, "é")
     assert not statements.exists("SELECT 1 FROM hub_project WHERE name = %s", ["none"])
     assert statements.exists("SELECT 1 FROM hub_project WHERE name = %s", ["p1"])
+
+
+def test_an_insert_writes_what_the_orm_would_and_updates_only_the_named_fields(db: None) -> None:
+    made = [Project(name=f"i{n}", rules={"n": [n]}, description="é", labels={"a": "b"}) for n in range(3)]
+    statements.insert(made)
+    assert [row._state.adding for row in made] == [False] * 3
+    rows = Project.objects.filter(name__startswith="i").order_by("name")
+    assert [(r.id, r.rules, r.description, r.labels) for r in rows] == [
+        (p.id, p.rules, "é", {"a": "b"}) for p in made
+    ]
+    assert all(row.created_at == project.created_at for row, project in zip(rows, made, strict=True))
+
+    again = [Project(name="i1", rules={"new": 1}, description="other"), Project(name="i9", rules={})]
+    statements.insert(again, unique=["name"], update=["rules"])
+    assert Project.objects.values_list("name", "rules", "description").get(name="i1") == (
+        "i1",
+        {"new": 1},
+        "é",
+    )
+    statements.insert([Project(name="i9", rules={"lost": 1})], unique=["name"])
+    assert Project.objects.get(name="i9").rules == {}
+    with pytest.raises(IntegrityError), transaction.atomic():
+        statements.insert([Project(name="i1")])
+
+
+def test_more_rows_than_one_statement_takes_are_inserted_in_several(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "_MOST_PARAMETERS", 40)
+    statements.insert([Project(name=f"m{n}") for n in range(11)])
+    assert Project.objects.filter(name__startswith="m").count() == 11
+    before = AuditEvent.objects.count()
+    statements.insert([AuditEvent(actor_kind="user", action=f"a{n}") for n in range(3)])
+    assert AuditEvent.objects.count() == before + 3
