@@ -15,6 +15,7 @@ from django.utils import timezone
 import hub.services.audit as audit
 import hub.services.hints as hints
 import hub.services.looks as looks
+import hub.services.statements as statements
 import hub.services.switches as switches
 from clusters.models import Cluster
 from hub.core import specs
@@ -127,7 +128,7 @@ def create(actor: Actor, doc: Any) -> Application:
     app = Application(**values, next_look_at=timezone.now(), look_level=LEVEL_KNOWN, look_count=1)
     switches.created(actor, app)
     try:
-        app.save(force_insert=True)
+        statements.insert([app])
     except IntegrityError:
         raise HubError(
             "name_not_available", f"the name {app.name} is not available", "choose another name", status=409
@@ -183,7 +184,10 @@ def _write_source_states(app: Application, *, is_new: bool = False) -> None:
         if state.repository_id != (repository.id if repository else None) or state.target_revision != target:
             state.wanted = ""
         state.repository, state.target_revision = repository, target
-        state.save()
+        if state.id is None:
+            statements.insert([state])
+        else:
+            state.save()
         serving += [repository] if repository is not None else []
     if kept:
         SourceState.objects.filter(id__in=[state.id for state in kept.values()]).delete()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import hub.services.statements as statements
 from guard.redact import redact
 from hub.models import AuditEvent
 from hub.services.actors import Actor
@@ -41,14 +42,14 @@ def record(
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     level: int = 1,
-) -> AuditEvent:
+) -> None:
     """One line: who did what to which object, how it ended; before and after only as far as they differ."""
     old, new = masked(before or {}), masked(after or {})
     if before is not None and after is not None:
         changed = {key for key in {*old, *new} if old.get(key) != new.get(key)}
         old = {key: value for key, value in old.items() if key in changed}
         new = {key: value for key, value in new.items() if key in changed}
-    return AuditEvent.objects.create(
+    line = AuditEvent(
         actor_kind=actor.kind,
         actor_id=actor.id,
         actor_name=actor.name,
@@ -66,3 +67,4 @@ def record(
         after=new,
         level=level,
     )
+    statements.insert([line])

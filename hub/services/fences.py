@@ -30,9 +30,12 @@ def judge_application(values: Mapping[str, Any]) -> None:
     """Raises InvalidDocument with every rule of the Project that `values` (of `applications.read`) would break."""
     project: Project = values["project"]
     rules, _ = policy.read_rules(project.rules)
-    own = set(Repository.objects.filter(project=project).values_list("normal_url", flat=True))
-    others = Application.objects.filter(project=project).exclude(name=values["name"]).count()
-    facts = _facts(project, values, own, others + 1)
+    urls = {normalise_url(source["repoURL"]) for source in values["sources"]}
+    own = Repository.objects.filter(project=project, normal_url__in=urls).values_list("normal_url", flat=True)
+    others = 0
+    if "applications" in rules.limits:  # counting grows with the project: only where it can refuse
+        others = Application.objects.filter(project=project).exclude(name=values["name"]).count()
+    facts = _facts(project, values, set(own), others + 1)
     found = policy.judge_application(_fence(project, rules), facts)
     if not found:
         return
