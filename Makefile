@@ -9,7 +9,7 @@ help:
 	@echo "make demo   start the hub here with a simulated cluster (KUBECONFIG=... uses a real one)"
 	@echo "make test   the default test suite"
 	@echo "make live   the suite on a real control plane, PostgreSQL and Redis (needs Go)"
-	@echo "make lint   ruff, mypy, import contracts"
+	@echo "make lint   ruff, mypy, import contracts, dependencies"
 
 env: $(STAMP)
 $(STAMP): requirements/dev.txt
@@ -27,7 +27,7 @@ live: env
 	HUB_LIVE=1 $(BIN)/python -m pytest tests/live -p no:randomly
 
 lint: env
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/deptry .
 
 openapi: env
 	$(BIN)/python manage.py spectacular --file docs/openapi.yaml
