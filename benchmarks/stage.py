@@ -102,9 +102,10 @@ class Hub:
 
     def poll(self) -> None:
         """What a webhook causes: one poll now, and looks at what it moved."""
-        from hub.tasks import hints
+        from hub.services import polling
+        from hub.tasks import nudges
 
-        hints.poll(str(self.repository.id))
+        nudges.look(polling.poll(self.repository.id))
 
 
 def options(doc: str | None, *, cluster: str = "real", **counts: float) -> argparse.Namespace:

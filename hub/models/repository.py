@@ -41,6 +41,8 @@ class Repository(models.Model):
     failures = models.PositiveIntegerField(default=0)
     checked_at = models.DateTimeField(null=True, blank=True)
     next_poll_at = models.DateTimeField(null=True, blank=True, db_index=True)
+    # The server asked for this pause, or refused the credential: no Hint ends it, a changed credential does.
+    wait_until = models.DateTimeField(null=True, blank=True)
     webhook_at = models.DateTimeField(null=True, blank=True)
     lease_until = models.DateTimeField(null=True, blank=True)
     fence = models.PositiveBigIntegerField(default=0)

@@ -30,10 +30,10 @@ from clusters.core.manifests import (
 from clusters.core.plan import index_desired
 from guard.fields import fernet
 from hub.core.manifest_sets import ManifestSet, join, pack, unpack
-from hub.core.sources import RefTable, Resolution, Source, parse_sources
+from hub.core.sources import RefTable, Resolution, Source, normalise_url, parse_sources
 from hub.errors import SourceError
 from hub.models import ManifestSet as StoredSet
-from hub.models import SourceState
+from hub.models import Repository, SourceState
 from hub.reconcile.caching import Cache
 from hub.reconcile.frame import Catalogue, Frame
 
@@ -246,7 +246,7 @@ def _check_reachable(frame: Frame, state: SourceState) -> None:
     """The Repository that serves this source, polled at least once. Raises SourceError."""
     url = str(frame.app.sources[state.index].get("repoURL", ""))
     repository = state.repository
-    if repository is None:
+    if repository is None or not _serves(repository, url, frame):
         raise SourceError(
             "SourceNotPermitted",
             f"repository {url} is not registered for project {frame.app.project.name}",
@@ -265,6 +265,12 @@ def _check_reachable(frame: Frame, state: SourceState) -> None:
         )
 
 
+def _serves(repository: Repository, url: str, frame: Frame) -> bool:
+    """Judged again here: a row changed by SQL reads no other Project's mirror."""
+    permitted = repository.project_id in (None, frame.app.project_id)
+    return permitted and repository.normal_url == normalise_url(url)
+
+
 def _resolve(state: SourceState, tag_prefix: str) -> None:
     """A new source of a Repository that was listed already: no request is needed to know its commit."""
     assert state.repository is not None
@@ -277,6 +283,10 @@ def _resolve(state: SourceState, tag_prefix: str) -> None:
     )
     state.wanted = found.resolutions[0].sha
     state.ref_name = (found.resolutions[0].ref or found.resolutions[0].name)[:255]
+    # Unless a poll was faster: what it wrote is newer, and this pass is followed by another.
+    values = {"wanted": state.wanted, "ref_name": state.ref_name}
+    unmoved = "id = %s AND wanted = '' AND target_revision = %s"
+    statements.update(SourceState, values, unmoved, [state.id, state.target_revision])
 
 
 def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) -> None:
@@ -308,7 +318,7 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) ->
     state.revision, state.parameters = state.wanted, parameters
     state.inputs, state.input_key = rendered.inputs.as_json(), rendered.inputs.key
     state.observed_at = timezone.now()
-    state.error_code, state.error_message, state.error_since = "", "", None
+    # What is wanted belongs to the poll, which may have moved it while this rendered.
     values = {name: getattr(state, name) for name in _RENDERED_FIELDS}
     statements.update(SourceState, values, "id = %s", [state.id])
 
@@ -362,7 +372,7 @@ def render_at(frame: Frame, revisions: list[str]) -> tuple[str, list[str]]:
         raise SourceError("InvalidSource", f"{len(entries)} revisions are needed, one per source")
     sets, shas = [], []
     for state, entry, revision in zip(states, entries, revisions, strict=True):
-        if state.repository is None:
+        if state.repository is None or not _serves(state.repository, entry.repo_url, frame):
             raise SourceError("SourceNotPermitted", f"repository {entry.repo_url} is not registered")
         found = source.obtain(
             state.repository.access(),

@@ -181,13 +181,15 @@ def _write_source_states(app: Application, *, is_new: bool = False) -> None:
         repository = repository_for(url, app.project)
         target = source.get("targetRevision", "")
         state = kept.pop(index, None) or SourceState(application=app, index=index)
-        if state.repository_id != (repository.id if repository else None) or state.target_revision != target:
+        moved = state.repository_id != (repository.id if repository else None)
+        if state.pk is None or moved or state.target_revision != target:
             state.wanted = ""
-        state.repository, state.target_revision = repository, target
-        if state.id is None:
-            statements.insert([state])
-        else:
-            state.save()
+            state.repository, state.target_revision = repository, target
+            if state.pk is None:
+                statements.insert([state])
+            else:
+                # The other columns belong to polls and passes, which may be writing them now.
+                state.save(update_fields=["wanted", "repository", "target_revision"])
         serving += [repository] if repository is not None else []
     if kept:
         SourceState.objects.filter(id__in=[state.id for state in kept.values()]).delete()
@@ -205,10 +207,10 @@ def repository_for(url: str, project: Project) -> Repository | None:
 def refresh(actor: Actor, app: Application, *, hard: bool = False) -> uuid.UUID:
     """Ask the repositories now and compare; `hard` also forgets what was rendered. The next look does it."""
     with transaction.atomic():
-        Repository.objects.filter(source_states__application=app).update(next_poll_at=Now())
+        looks.ask([app.id], level=LEVEL_USER)
         if hard:
             app.source_states.update(input_key="", inputs=[])
-        looks.ask([app.id], level=LEVEL_USER)
+        Repository.objects.filter(source_states__application=app).update(next_poll_at=Now())
         audit.record(
             actor,
             "refresh",

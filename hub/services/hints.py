@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -18,14 +19,18 @@ FAR = datetime.max.replace(tzinfo=UTC)
 
 
 def poll(repositories: Iterable[uuid.UUID], spacing: timedelta = SPACING) -> list[uuid.UUID]:
-    """Make these due now, or at the end of `spacing` after their last listing. Returns those that are due at once."""
-    ids, now = list(repositories), timezone.now()
-    fresh = Repository.objects.filter(id__in=ids, checked_at__gt=now - spacing)
-    waiting = set(fresh.values_list("id", flat=True))
-    fresh.exclude(next_poll_at__lte=now + spacing).update(next_poll_at=now + spacing)
-    due = [each for each in ids if each not in waiting]
-    Repository.objects.filter(id__in=due).update(next_poll_at=Now())
-    return due
+    """Make these due now, or at the end of `spacing` after their last listing. Returns the ids, to be nudged.
+
+    The pause that a server asked for holds all the same (`wait_until`).
+    """
+    ids = list(repositories)
+    rows = Repository.objects.filter(id__in=ids)
+    fresh = list(rows.filter(checked_at__gt=Now() - spacing).values_list("id", flat=True))
+    end = F("checked_at") + spacing
+    later = Q(next_poll_at__isnull=True) | Q(next_poll_at__gt=end)
+    Repository.objects.filter(later, id__in=fresh).update(next_poll_at=end)
+    rows.exclude(id__in=fresh).update(next_poll_at=Now())
+    return ids
 
 
 def poll_of_change(repositories: Iterable[Repository]) -> None:

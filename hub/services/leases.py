@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Protocol
 
 import structlog
 from django.db import close_old_connections, connection
@@ -55,6 +56,21 @@ class Lease:
         self.seen: int = self.application.look_count
         self.level: int = self.application.look_level
         self.lost_before: int = self.application.lost_passes
+
+    @property
+    def held_id(self) -> uuid.UUID:
+        return self.application_id
+
+    def renew(self) -> None:
+        """Push the end of the lease out; a miss marks it lost."""
+        asked = time.monotonic()
+        kept = Application.objects.filter(id=self.application_id, fence=self.fence).update(
+            lease_until=Now() + LEASE
+        )
+        if kept:
+            self.renewed = asked
+        else:
+            self.lost = True
 
     def check(self) -> None:
         """Raises LeaseLost when the row is in other hands, or soon may be: no write starts that could outlive it."""
@@ -120,27 +136,36 @@ def held(application_id: uuid.UUID) -> Iterator[Lease | None]:
             release(lease)
 
 
+class Held(Protocol):
+    """A lease in some row."""
+
+    @property
+    def held_id(self) -> uuid.UUID: ...
+
+    def renew(self) -> None: ...
+
+
 class _Keeper:
     """Renews what this process holds, every 20 s, from one thread that lives while anything is held."""
 
     def __init__(self) -> None:
-        self._held: dict[uuid.UUID, Lease] = {}
+        self._held: dict[uuid.UUID, Held] = {}
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
 
-    def hold(self, lease: Lease) -> None:
+    def hold(self, lease: Held) -> None:
         with self._lock:
-            self._held[lease.application_id] = lease
+            self._held[lease.held_id] = lease
             if self._thread is None or not self._thread.is_alive() or self._pid != os.getpid():
                 self._pid = os.getpid()
                 self._thread = threading.Thread(target=self._run, name="lease-keeper", daemon=True)
                 self._thread.start()
 
-    def drop(self, lease: Lease) -> None:
+    def drop(self, lease: Held) -> None:
         with self._lock:
-            self._held.pop(lease.application_id, None)
+            self._held.pop(lease.held_id, None)
 
     def _run(self) -> None:
         while not self._wake.wait(RENEW_EVERY_S):
@@ -154,20 +179,13 @@ class _Keeper:
             try:
                 self.renew(lease)
             except Exception:
-                log.exception("a lease could not be renewed", application=str(lease.application_id))
+                log.exception("a lease could not be renewed", row=str(lease.held_id))
             finally:
                 close_old_connections()
 
-    def renew(self, lease: Lease) -> None:
-        """Push the end of one lease out; a miss marks it lost."""
-        asked = time.monotonic()
-        kept = Application.objects.filter(id=lease.application_id, fence=lease.fence).update(
-            lease_until=Now() + LEASE
-        )
-        if kept:
-            lease.renewed = asked
-        else:
-            lease.lost = True
+    def renew(self, lease: Held) -> None:
+        """Push the end of one lease out now."""
+        lease.renew()
 
 
 keeper = _Keeper()

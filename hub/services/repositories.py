@@ -10,11 +10,13 @@ from django.db.models import F, Q
 from django.utils import timezone
 
 import hub.services.audit as audit
+import hub.services.looks as looks
 from hub.core import specs
 from hub.core.sources import normalise_url, parse_url
 from hub.errors import HubError, SourceError
 from hub.models import Application, Project, Repository, SourceState
 from hub.services.actors import Actor
+from hub.services.applications import LEVEL_KNOWN, repository_for
 from hub.services.documents import InvalidDocument
 
 CREDENTIALS = ("username", "password", "bearer_token", "ssh_private_key", "client_key_pem", "proxy_url")
@@ -79,7 +81,7 @@ def create(actor: Actor, doc: Any) -> Repository:
             "change the existing one",
             status=409,
         ) from None
-    _bind(repository)
+    _bind(repository.normal_url)
     _audit(actor, "create", repository, after=values)
     return repository
 
@@ -99,13 +101,24 @@ def update(
             setattr(repository, field, value)
     for field in removed:
         setattr(repository, field, "")
+    # In the order of polls: what tracks it first, then its own row.
+    list(repository.source_states.select_for_update().order_by("id").values_list("id"))
     current = Repository.objects.select_for_update().filter(id=repository.id)
-    if current.values_list("generation", flat=True).get() != (expected_generation or repository.generation):
+    generation, served = current.values_list("generation", "normal_url").get()
+    if generation != (expected_generation or repository.generation):
         raise HubError("stale", f"{repository.url} was changed meanwhile", "read it again", status=412)
     repository.generation += 1
-    repository.failures, repository.next_poll_at = 0, timezone.now()
+    repository.failures, repository.next_poll_at, repository.wait_until = 0, timezone.now(), None
+    # Not checked since: so it is polled once even while nobody uses it.
+    repository.checked_at = None
     changed = {field for field in values if field not in CREDENTIALS or values[field]} | removed
-    repository.save(update_fields=[*changed, "generation", "failures", "next_poll_at"])
+    if served != repository.normal_url:
+        # What another server listed says nothing of this one.
+        repository.refs, repository.refs_digest = {}, ""
+        changed |= {"refs", "refs_digest"}
+    changed |= {"generation", "failures", "next_poll_at", "wait_until", "checked_at"}
+    repository.save(update_fields=changed)
+    _bind(served, repository.normal_url)
     _audit(actor, "update", repository, after=values)
     return repository
 
@@ -123,17 +136,18 @@ def delete(actor: Actor, repository: Repository) -> None:
     repository.delete()
 
 
-def _bind(repository: Repository) -> None:
-    """Applications that waited for a Repository of this address get it; those of other Projects do not."""
-    waiting = SourceState.objects.filter(Q(repository__isnull=True), application__sources__isnull=False)
-    if repository.project:
-        waiting = waiting.filter(application__project=repository.project)
-    for state in waiting.select_related("application"):
-        source = (
-            state.application.sources[state.index] if state.index < len(state.application.sources) else {}
-        )
-        if normalise_url(source.get("repoURL", "")) == repository.normal_url:
-            SourceState.objects.filter(id=state.id).update(repository=repository)
+def _bind(*addresses: str) -> None:
+    """Who serves the sources of these addresses may have changed: each gets the Repository its Project may use now."""
+    concerned = Q(repository__isnull=True) | Q(repository__normal_url__in=addresses)
+    moved = []
+    for state in SourceState.objects.filter(concerned).select_related("application__project").order_by("id"):
+        app = state.application
+        url = app.sources[state.index].get("repoURL", "") if state.index < len(app.sources) else ""
+        serving = repository_for(url, app.project) if url else None
+        if state.repository_id != (serving.id if serving else None):
+            SourceState.objects.filter(id=state.id).update(repository=serving, wanted="")
+            moved.append(app.id)
+    looks.ask(moved, level=LEVEL_KNOWN)
 
 
 def poll_now(actor: Actor, repository: Repository) -> None:

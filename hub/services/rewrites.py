@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Set
 
 from django.db import transaction
 from django.db.models import F
@@ -15,18 +15,25 @@ from hub.errors import SourceError
 from hub.models import Application, SourceState
 
 
-def tell(mirror: source.Mirror, found: Resolution, states: Sequence[SourceState]) -> None:
-    """Call before the states follow. Repeated, it tells nothing: the key names both commits."""
+def rewritten(mirror: source.Mirror, found: Resolution, states: Iterable[SourceState]) -> frozenset[str]:
+    """The wanted commits of these sources that the one found now did not grow from. Asks Git, and writes nothing."""
+    is_tag = found.ref.startswith("refs/tags/")
+    left = {one.wanted for one in _moved(found, states)}
+    return frozenset(old for old in left if is_tag or _is_rewritten(mirror, old, found.sha))
+
+
+def tell(found: Resolution, states: Iterable[SourceState], old: Set[str]) -> None:
+    """Call before the states follow, with what `rewritten` found. Repeated, it tells nothing: the key names both commits."""
+    name = "tag-moved" if found.ref.startswith("refs/tags/") else "force-pushed"
+    for state in _moved(found, states):
+        if state.wanted in old:
+            _store(state, found, name)
+
+
+def _moved(found: Resolution, states: Iterable[SourceState]) -> list[SourceState]:
     # Another ref (the next version of a range) is no rewritten one.
     name = (found.ref or found.name)[:255]
-    moved = [one for one in states if one.wanted and one.wanted != found.sha and one.ref_name == name]
-    is_tag = found.ref.startswith("refs/tags/")
-    rewritten = {
-        old: is_tag or _is_rewritten(mirror, old, found.sha) for old in {one.wanted for one in moved}
-    }
-    for state in moved:
-        if rewritten[state.wanted]:
-            _store(state, found, "tag-moved" if is_tag else "force-pushed")
+    return [one for one in states if one.wanted and one.wanted != found.sha and one.ref_name == name]
 
 
 def _is_rewritten(mirror: source.Mirror, old: str, new: str) -> bool:

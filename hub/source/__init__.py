@@ -29,9 +29,11 @@ from hub.source.history import (
 from hub.source.listing import poll
 from hub.source.mirror import Mirror, ensure, mirror_folder, remove_mirror, repack
 from hub.source.objects import close_all
+from hub.source.throttle import Busy
 from hub.source.tree import GitTree
 
 __all__ = [
+    "Busy",
     "Commit",
     "GitTree",
     "Mirror",

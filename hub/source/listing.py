@@ -25,16 +25,20 @@ _PEELED = "^{}"
 
 
 def poll(
-    access: RepositoryAccess, *, extra_refs: Sequence[str] = (), source_limits: SourceLimits = DEFAULT_LIMITS
+    access: RepositoryAccess,
+    *,
+    extra_refs: Sequence[str] = (),
+    source_limits: SourceLimits = DEFAULT_LIMITS,
+    patient: bool = True,
 ) -> RefTable:
     """The RefTable of a Repository: HEAD, branches, tags, and `extra_refs` (full names outside of these).
 
     One `git ls-remote`. Raises SourceError: InvalidURL, RepositoryUnavailable, AuthenticationFailed, RateLimited,
-    HostKeyUnknown, HostKeyMismatch, LimitExceeded.
+    HostKeyUnknown, HostKeyMismatch, LimitExceeded; and Busy, at once unless `patient`, while too many ask that host.
     """
     others = [name for name in extra_refs if is_safe_ref(name) and not name.startswith((HEADS, TAGS))]
     arguments = ["ls-remote", "--symref", "--", "", "HEAD", f"{HEADS}*", f"{TAGS}*", *others]
-    with one_request(access), session(access) as call:
+    with one_request(access, patient=patient), session(access) as call:
         arguments[3] = call.url.url
         done = run(
             command(arguments, options=call.options),

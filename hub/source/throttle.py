@@ -26,14 +26,21 @@ _lanes: dict[str, _Lane] = {}
 _lock = threading.Lock()
 
 
+class Busy(SourceError):
+    """All places of this process for a host and credential are taken: ours is no fault of the server, and passes soon."""
+
+
 @contextmanager
-def one_request(access: RepositoryAccess) -> Iterator[None]:
-    """Hold one of the places of a host and credential while a request runs. Raises SourceError RateLimited."""
+def one_request(access: RepositoryAccess, *, patient: bool = True) -> Iterator[None]:
+    """Hold one of the places of a host and credential while a request runs; who is not patient leaves at once.
+
+    Raises Busy.
+    """
     host = parse_url(access.url, allow_http=access.allow_http, allow_file=access.allow_file).host
     with _lock:
         lane = _lanes.setdefault(back_off_key(host, access.credential_digest), _Lane())
-    if not lane.slots.acquire(timeout=_PATIENCE_S):
-        raise SourceError("RateLimited", f"{_AT_ONCE} requests to {host} are under way", permanent=False)
+    if not lane.slots.acquire(timeout=_PATIENCE_S if patient else 0):
+        raise Busy("RepositoryUnavailable", f"{_AT_ONCE} requests to {host} are under way", permanent=False)
     try:
         _keep_pace(lane)
         yield
