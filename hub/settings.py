@@ -113,6 +113,10 @@ TEMPLATES = [
     }
 ]
 
+# Passes at once; polls, errands, consumers of messages and housekeeping have threads of their own beside them, and a
+# lease that cannot be renewed for want of a connection is lost.
+CELERY_WORKER_CONCURRENCY = env.int("HUB_WORKER_THREADS", 8)
+HUB_DB_CONNECTIONS = env.int("HUB_DB_POOL", CELERY_WORKER_CONCURRENCY + 20)
 DATABASES: dict[str, Any] = {
     "default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'hub.sqlite3'}")
 }
@@ -144,7 +148,7 @@ else:
     _default["CONN_MAX_AGE"] = 0
     # After a restart of the database every pooled connection is broken: found out before it is handed out.
     _default["CONN_HEALTH_CHECKS"] = True
-    _default["OPTIONS"]["pool"] = {"min_size": 1, "max_size": env.int("HUB_DB_POOL", 12), "timeout": 30}
+    _default["OPTIONS"]["pool"] = {"min_size": 1, "max_size": HUB_DB_CONNECTIONS, "timeout": 30}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "hub.User"
@@ -221,9 +225,10 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_SERIALIZER = "json"
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_POOL = "threads"
-CELERY_WORKER_CONCURRENCY = env.int("HUB_WORKER_THREADS", 8)
 CELERY_TASK_DEFAULT_QUEUE = "any"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# For ever: a worker that gave up would lose its watches for nothing.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_connect_timeout": 2, "socket_timeout": 10}
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 import structlog
 from celery import shared_task
@@ -13,6 +14,7 @@ from django.utils import timezone
 
 import hub.celery as celery
 import hub.reconcile as reconcile
+import hub.services.hints as repository_hints
 import hub.tasks.nudges as nudges
 import hub.tasks.runtime as runtime
 from hub.models import Application
@@ -35,14 +37,19 @@ log = structlog.get_logger(__name__)
 # Whoever imports tasks publishes them to the broker of this application (`manage.py beat` did not).
 APP = celery.app
 DUE_AT_ONCE = 500
+# A poll that is due so soon is waited for by a timer, not by the next tick.
+SOON = timedelta(seconds=5)
+PRUNE_EVERY_S = 3600.0
 
 
 def run_pass(application_id: uuid.UUID) -> None:
     """One pass, then what it asks for: another one, a timer of this process, the delivery of its events."""
     result = reconcile.reconcile(application_id)
     local = runtime.current()
-    if local is not None and local.after_pass is not None and result.app is not None:
-        local.after_pass(result.app, result.kinds, result.phase)
+    if local is not None and result.app is not None:
+        local.learn(application_id, result.app.cluster_id)
+        if local.after_pass is not None:
+            local.after_pass(result.app, result.kinds, result.phase)
     if result.changed and local is not None and result.app is not None:
         local.submit(functools.partial(_observe_change, result.app))
     if result.events:
@@ -52,7 +59,7 @@ def run_pass(application_id: uuid.UUID) -> None:
             local.hint(application_id)
         else:
             local.hint_after(result.again_in_s, application_id)
-    for repository in result.poll:
+    for repository in repository_hints.poll(result.poll):
         poll_soon(repository)
 
 
@@ -96,16 +103,33 @@ def look(applications: list[str]) -> None:
             run_pass(application)
 
 
+def _beside(name: str, action: Callable[[], None], *, poll: bool = False) -> None:
+    """What may wait for somebody leaves the few threads that consume messages, and is never twice under way."""
+    local = runtime.current()
+    if local is not None:
+        local.submit_once(name, action, poll=poll)
+    else:
+        action()
+
+
 @shared_task(name="hub.poll")
 def poll(repository: str) -> None:
-    """One listing of one repository, then a nudge for the applications that it moved."""
-    nudges.look(polling.poll(uuid.UUID(repository)))
+    """One listing of one repository that is due, then a nudge for the applications that it moved."""
+    _beside(f"poll {repository}", lambda: _poll(uuid.UUID(repository)), poll=True)
+
+
+def _poll(repository: uuid.UUID) -> None:
+    local = runtime.current()
+    wait = polling.soon(repository, SOON) if local is not None else None
+    if local is not None and wait is not None:
+        local.after(wait + 0.01, lambda: poll(str(repository)))
+        return
+    nudges.look(polling.poll(repository, only_due=True))
 
 
 def poll_soon(repository: uuid.UUID) -> None:
-    local = runtime.current()
-    if local is not None:
-        local.submit(lambda: poll(str(repository)))
+    if runtime.current() is not None:
+        poll(str(repository))
     else:
         nudges.send("hub.poll", [str(repository)])
 
@@ -113,25 +137,25 @@ def poll_soon(repository: uuid.UUID) -> None:
 @shared_task(name="hub.probe")
 def probe(cluster: str) -> None:
     """Probe one cluster; what its state changes makes its applications due."""
-    nudges.look(probing.probe(uuid.UUID(cluster)))
+    _beside(f"probe {cluster}", lambda: nudges.look(probing.probe(uuid.UUID(cluster))))
 
 
 @shared_task(name="hub.find_orphans")
 def find_orphans(project: str) -> None:
     """The orphans of one project; a nudge for the applications that have other ones than before."""
-    nudges.look(orphans.find(uuid.UUID(project)))
+    _beside(f"orphans {project}", lambda: nudges.look(orphans.find(uuid.UUID(project))))
 
 
 @shared_task(name="hub.find_unlabelled")
 def find_unlabelled(cluster: str) -> None:
     """What lost its label in one cluster; a nudge for the applications that it belongs to."""
-    nudges.look(unlabelled.find(uuid.UUID(cluster)))
+    _beside(f"unlabelled {cluster}", lambda: nudges.look(unlabelled.find(uuid.UUID(cluster))))
 
 
 @shared_task(name="hub.dispatch_events")
 def dispatch_events() -> None:
     """Hand what happened to notifications, in order; a crash anywhere is repeated without effect."""
-    dispatch_now()
+    _beside("dispatch", dispatch_now)
 
 
 def dispatch_now() -> None:
@@ -143,7 +167,8 @@ def _deliver(deliveries: Iterable[int]) -> None:
     local = runtime.current()
     for delivery in deliveries:
         if local is not None:
-            local.submit(functools.partial(notifications.deliver, delivery))
+            # By name: the tick finds it again and again while it waits for a thread.
+            local.submit_once(f"deliver {delivery}", functools.partial(notifications.deliver, delivery))
         else:
             nudges.send("notifications.deliver", [delivery])
 
@@ -152,34 +177,87 @@ def _deliver(deliveries: Iterable[int]) -> None:
 def tick() -> None:
     """Every 5 s: enqueue what is due. Doubled ticks change nothing, a missed one delays (H12)."""
     started = time.monotonic()
-    due = looks.due(DUE_AT_ONCE)
-    busy = looks.settle_quiet(due)
-    nudges.look(busy)
+    failed = [part.__name__ for part in (*_PARTS, *map(_now_and_then, _RARELY)) if not _did(part)]
+    heartbeats.beat("tick")
+    log.debug("tick", failed=failed, seconds=round(time.monotonic() - started, 3))
+
+
+def _did(part: Callable[[], object]) -> bool:
+    """One row that cannot be handled must not keep everything behind it waiting."""
+    try:
+        part()
+    except Exception:
+        log.exception("a part of the tick failed", part=part.__name__)
+        return False
+    return True
+
+
+def _looks() -> None:
+    nudges.look(looks.settle_quiet(looks.due(DUE_AT_ONCE)))
+
+
+def _approvals() -> None:
     nudges.look(approvals.expire_due())
+
+
+def _polls() -> None:
     for repository in polling.due():
         poll_soon(repository)
+
+
+def _probes() -> None:
     for cluster in probing.due():
         nudges.send("hub.probe", [str(cluster)])
-    if heartbeats.every("remind", 300):
-        switches.remind(timezone.now())
+
+
+def _events() -> None:
     if events.undispatched(1):
         _dispatch_soon(runtime.current())
+
+
+def _deliveries() -> None:
     _deliver(notifications.due_deliveries())
-    if heartbeats.every("observe", 60):
-        _observe_by_time(runtime.current())
-    if heartbeats.every("orphans", orphans.EVERY_S):
-        for project in orphans.due():
-            nudges.send("hub.find_orphans", [str(project)])
-    if heartbeats.every("unlabelled", unlabelled.EVERY_S):
-        for each in unlabelled.due():
-            nudges.send("hub.find_unlabelled", [str(each)])
-    heartbeats.beat("tick")
-    log.debug("tick", due=len(due), busy=len(busy), seconds=round(time.monotonic() - started, 3))
+
+
+def _orphans() -> None:
+    for project in orphans.due():
+        nudges.send("hub.find_orphans", [str(project)])
+
+
+def _unlabelled() -> None:
+    for each in unlabelled.due():
+        nudges.send("hub.find_unlabelled", [str(each)])
+
+
+_PARTS: tuple[Callable[[], None], ...] = (_looks, _approvals, _polls, _probes, _events, _deliveries)
+# What one process of all does once per so many seconds.
+_RARELY: tuple[tuple[str, float, Callable[[], object]], ...] = (
+    ("remind", 300, lambda: switches.remind(timezone.now())),
+    ("observe", 60, lambda: _observe_by_time(runtime.current())),
+    ("orphans", orphans.EVERY_S, _orphans),
+    ("unlabelled", unlabelled.EVERY_S, _unlabelled),
+    ("prune", PRUNE_EVERY_S, lambda: nudges.send("hub.prune_history", [])),
+)
+
+
+def _now_and_then(one: tuple[str, float, Callable[[], object]]) -> Callable[[], object]:
+    name, seconds, action = one
+
+    def part() -> None:
+        if heartbeats.every(name, seconds):
+            action()
+
+    part.__name__ = name
+    return part
 
 
 @shared_task(name="hub.prune_history")
 def prune() -> None:
     """Once an hour: rows beyond their retention, reviews that are due."""
-    history.prune()
-    approvals.remind()
-    notifications.tend()
+    _beside("prune", _prune)
+
+
+def _prune() -> None:
+    parts: tuple[Callable[[], object], ...] = (history.prune, approvals.remind, notifications.tend)
+    for part in parts:
+        _did(part)

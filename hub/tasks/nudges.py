@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 import uuid
@@ -50,6 +51,13 @@ def _look(ids: list[uuid.UUID], queue: str) -> None:
 def _publish(task: str, args: Sequence[Any], queue: str) -> None:
     from hub.celery import app
 
+    if settings.EMBEDDED:
+        # Nobody outside of this process reads its broker: the task runs in its own pools, or the tick finds the row.
+        local = runtime.current()
+        if local is not None:
+            app.loader.import_default_modules()
+            local.submit(functools.partial(app.tasks[task], *args))
+        return
     app.send_task(task, args=list(args), queue=queue or None, ignore_result=True)
 
 

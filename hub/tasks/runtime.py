@@ -1,7 +1,8 @@
-"""What one worker process keeps running: a pool for local hints, timers, and which applications wait in it.
+"""What one worker process keeps running: pools for local hints, timers, and which applications wait in them.
 
 A hint from a watch event or a timer of this process needs no broker: it goes straight into the pool. So a dead
-broker delays only what other processes ask for (security-and-reliability.md H4).
+broker delays only what other processes ask for (security-and-reliability.md H4). Passes, polls and the rest have
+threads of their own, and the passes of one cluster never take all of theirs: what is slow delays its own kind only.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import itertools
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -20,6 +22,11 @@ from django.db import close_old_connections
 
 log = structlog.get_logger(__name__)
 Work = Callable[[uuid.UUID], None]
+# Polls at once: more than one host and credential gets (6), so that a slow host leaves places to the others.
+POLLS = 8
+ERRANDS = 4
+# A cluster with a pass that has lasted so long is slow, and gets no more than a quarter of the places.
+SLOW_S = 5.0
 
 
 class Runtime:
@@ -33,6 +40,14 @@ class Runtime:
         # Told after each pass of this process, so that watches follow what applications use.
         self.after_pass: Callable[[Any, frozenset[tuple[str, str]], str], None] | None = None
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pass")
+        self._polls = ThreadPoolExecutor(POLLS, thread_name_prefix="poll")
+        self._errands = ThreadPoolExecutor(ERRANDS, thread_name_prefix="errand")
+        # The bulkhead between clusters (performance.md 3.9): how many passes of one may run, who runs, who waits.
+        self._few = max(1, threads // 4)
+        self._many = max(1, threads - self._few)
+        self._cluster_of: dict[uuid.UUID, uuid.UUID] = {}
+        self._inside: dict[uuid.UUID, list[float]] = {}
+        self._parked: dict[uuid.UUID, deque[uuid.UUID]] = {}
         self._lock = threading.Condition()
         self._waiting: set[uuid.UUID] = set()
         self._running: set[uuid.UUID] = set()
@@ -54,7 +69,7 @@ class Runtime:
                 self._again.add(application_id)
                 return
             self._waiting.add(application_id)
-        self._pool.submit(self._run, application_id)
+            self._pool.submit(self._run, application_id)
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Call `action` (short, never blocking) after so many seconds."""
@@ -65,27 +80,36 @@ class Runtime:
     def hint_after(self, seconds: float, application_id: uuid.UUID) -> None:
         self.after(seconds, lambda: self.hint(application_id))
 
-    def submit(self, action: Callable[[], None]) -> None:
-        """Run anything else in the pool."""
-        if not self._stopped:
-            self._pool.submit(self._guarded, action)
+    def learn(self, application_id: uuid.UUID, cluster_id: uuid.UUID) -> None:
+        """Where an application is deployed: its passes share the places of that cluster."""
+        self._cluster_of[application_id] = cluster_id
 
-    def submit_once(self, name: str, action: Callable[[], None]) -> None:
+    def submit(self, action: Callable[[], object]) -> None:
+        """Run an errand (a delivery, an observation, a probe) beside the passes."""
+        self._submit(self._errands, action)
+
+    def submit_once(self, name: str, action: Callable[[], object], *, poll: bool = False) -> None:
         """Run an action that does everything that is due: never twice at a time, once more if asked meanwhile."""
         with self._lock:
             asked_before = name in self._once
             self._once[name] = asked_before
         if not asked_before:
-            self.submit(lambda: self._run_once(name, action))
+            pool = self._polls if poll else self._errands
+            self._submit(pool, lambda: self._run_once(name, action, poll))
 
-    def _run_once(self, name: str, action: Callable[[], None]) -> None:
+    def _submit(self, pool: ThreadPoolExecutor, action: Callable[[], object]) -> None:
+        with self._lock:
+            if not self._stopped:
+                pool.submit(self._guarded, action)
+
+    def _run_once(self, name: str, action: Callable[[], object], poll: bool) -> None:
         try:
             action()
         finally:
             with self._lock:
                 again = self._once.pop(name)
             if again:
-                self.submit_once(name, action)
+                self.submit_once(name, action, poll=poll)
 
     def idle(self) -> bool:
         """Nothing waits and nothing runs (timers do not count)."""
@@ -97,10 +121,21 @@ class Runtime:
         with self._lock:
             self._stopped = True
             self._lock.notify_all()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        pools = (self._pool, self._polls, self._errands)
+        for pool in pools:
+            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in pools:
+            pool.shutdown(wait=True)
 
     def _run(self, application_id: uuid.UUID) -> None:
         with self._lock:
+            cluster = self._cluster_of.get(application_id)
+            entered = time.monotonic()
+            if cluster is not None:
+                if self._places(cluster) < 1:
+                    self._parked.setdefault(cluster, deque()).append(application_id)
+                    return
+                self._inside.setdefault(cluster, []).append(entered)
             self._waiting.discard(application_id)
             self._running.add(application_id)
         try:
@@ -110,10 +145,32 @@ class Runtime:
                 self._running.discard(application_id)
                 again = application_id in self._again
                 self._again.discard(application_id)
+            if cluster is not None:
+                self._leave(cluster, entered)
             if again:
                 self.hint(application_id)
 
-    def _guarded(self, action: Callable[[], None]) -> None:
+    def _places(self, cluster: uuid.UUID) -> int:
+        """How many more passes of a cluster may run; one whose passes take long gets few."""
+        since = self._inside.get(cluster, [])
+        slow = bool(since) and time.monotonic() - min(since) > SLOW_S
+        return (self._few if slow else self._many) - len(since)
+
+    def _leave(self, cluster: uuid.UUID, entered: float) -> None:
+        """A place of this cluster is free: who waits for one queues up for a thread like everybody else."""
+        with self._lock:
+            self._inside[cluster].remove(entered)
+            if not self._inside[cluster]:
+                del self._inside[cluster]
+            waiting = self._parked.get(cluster, deque())
+            for _ in range(min(self._places(cluster), len(waiting))):
+                following = waiting.popleft()
+                if not self._stopped:
+                    self._pool.submit(self._run, following)
+            if not waiting:
+                self._parked.pop(cluster, None)
+
+    def _guarded(self, action: Callable[[], object]) -> None:
         try:
             action()
         except Exception:

@@ -26,7 +26,7 @@ from tests.live.services import Service
 from tests.live.worldview import until
 
 ROOT = Path(__file__).resolve().parents[2]
-_POOL = 12  # HUB_DB_POOL
+_POOL = 24  # HUB_DB_POOL: HUB_WORKER_THREADS + 20
 _DRIVER = """
 import json, sys, django
 django.setup()

@@ -8,10 +8,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from hub.tasks.hints import prune, tick
+from hub.tasks.hints import tick
 
 TICK_S = 5.0
-PRUNE_EVERY = 720
 
 
 class Command(BaseCommand):
@@ -24,15 +23,11 @@ class Command(BaseCommand):
         ended = threading.Event()
         if not options["once"]:
             signal.signal(signal.SIGTERM, lambda *_: ended.set())
-        count = 0
         while not ended.is_set():
             try:
                 tick.apply_async(expires=TICK_S * 2, ignore_result=True)
-                if count % PRUNE_EVERY == 0:
-                    prune.apply_async(expires=3600, ignore_result=True)
             except Exception as error:  # the broker may be away: the next tick tries again
                 self.stderr.write(f"the broker does not answer: {str(error)[:200]}")
-            count += 1
             if options["once"]:
                 return
             ended.wait(TICK_S)
