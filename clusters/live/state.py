@@ -76,7 +76,7 @@ async def _live_state(
     gate = gate_of(connection)
     state = LiveState(discovery=await gate.catalogue.current())
     kinds |= {key[:2] for key in keys}
-    known = store.stores().get(connection.identity)
+    known = store.store_of(connection)
     held = {
         kind: watched
         for kind, watched in (known.kinds.items() if known and known.hub_id == hub_id else ())
@@ -127,14 +127,14 @@ def everything(connection: Connection, kinds: Iterable[Kind]) -> LiveState:
     discovery = known_discovery(connection)
     if discovery is not None:
         state = LiveState(discovery=discovery)
-        if not _whole_from_memory(state, connection.identity, wanted):
+        if not _whole_from_memory(state, connection, wanted):
             return state
     return loop.run(_everything(connection, wanted))
 
 
-def _whole_from_memory(state: LiveState, identity: str, kinds: Iterable[Kind]) -> list[Kind]:
+def _whole_from_memory(state: LiveState, connection: Connection, kinds: Iterable[Kind]) -> list[Kind]:
     """Take what healthy unfiltered watches hold; returns the other kinds. Safe from any thread."""
-    known = store.stores().get(identity)
+    known = store.store_of(connection)
     watches = known.kinds if known else {}
     held = {kind: watched for kind in kinds if (watched := watches.get(kind)) and _has_all(watched)}
     state.watched = frozenset(held)
@@ -148,7 +148,7 @@ def _whole_from_memory(state: LiveState, identity: str, kinds: Iterable[Kind]) -
 async def _everything(connection: Connection, kinds: list[Kind]) -> LiveState:
     gate = gate_of(connection)
     state = LiveState(discovery=await gate.catalogue.current())
-    rest = _whole_from_memory(state, connection.identity, kinds)
+    rest = _whole_from_memory(state, connection, kinds)
     listings = await asyncio.gather(*(requests.list_kind(gate, *kind) for kind in rest))
     for kind, listing in zip(rest, listings, strict=True):
         state.complete[kind] = listing.complete

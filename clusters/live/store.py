@@ -247,6 +247,20 @@ def stores() -> dict[str, ClusterStore]:
     return _stores
 
 
+def store_of(connection: Connection) -> ClusterStore | None:
+    """The memory of this cluster; None when it is of another address that it had before."""
+    known = _stores.get(connection.identity)
+    return known if known is not None and same_place(known.connection, connection) else None
+
+
+def same_place(held: Connection, wanted: Connection) -> bool:
+    """Whether only credentials changed (they are renewed hourly): what is in memory is still true."""
+    return held.generation >= wanted.generation or (
+        (held.server, held.namespaces, held.cluster_resources)
+        == (wanted.server, wanted.namespaces, wanted.cluster_resources)
+    )
+
+
 def listen(listener: Listener | None) -> None:
     global _listener
     _listener = listener

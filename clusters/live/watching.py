@@ -117,7 +117,7 @@ def _freshness(watched: Watched) -> Freshness:
 
 def _settle(connection: Connection, hub_id: str, wanted: dict[Kind, bool]) -> None:
     known = store.stores().get(connection.identity)
-    if known is not None and (known.hub_id != hub_id or not _same_place(known.connection, connection)):
+    if known is not None and (known.hub_id != hub_id or not store.same_place(known.connection, connection)):
         _forget(connection.identity)
         known = None
     if known is not None and known.connection.generation < connection.generation:
@@ -134,14 +134,6 @@ def _settle(connection: Connection, hub_id: str, wanted: dict[Kind, bool]) -> No
         if kind not in known.kinds:
             watched = known.kinds[kind] = Watched(*kind, labelled=labelled)
             known.tasks[kind] = asyncio.get_running_loop().create_task(_follow_kind(known, watched))
-
-
-def _same_place(held: Connection, wanted: Connection) -> bool:
-    """Whether only credentials changed (they are renewed hourly): what is in memory is still true."""
-    return held.generation >= wanted.generation or (
-        (held.server, held.namespaces, held.cluster_resources)
-        == (wanted.server, wanted.namespaces, wanted.cluster_resources)
-    )
 
 
 def _forget(identity: str) -> None:

@@ -214,6 +214,7 @@ def update(actor: Actor, cluster: Cluster, doc: Any, *, expected_generation: int
     locked.generation += 1
     locked.next_probe_at = timezone.now()
     locked.save()
+    looks.ask(applications_of(locked), level=LEVEL_KNOWN)
     _audit(actor, "update", locked, before=before, after=document(locked) | _given(values))
     return locked
 

@@ -18,25 +18,32 @@ def beat(role: str) -> None:
         WorkerProcess.objects.update_or_create(id=name, defaults={"role": role, "seen_at": timezone.now()})
 
 
+def forget(role: str) -> None:
+    """This process ends: it does not count as alive any more."""
+    WorkerProcess.objects.filter(id=f"{role}@{process_name()}").delete()
+
+
 def every(role: str, seconds: float) -> bool:
     """True once per so many seconds over all processes: the row of this role is moved by whoever comes first."""
-    limit = timezone.now() - timedelta(seconds=seconds)
+    limit = Now() - timedelta(seconds=seconds)
     name = f"{role}@hub"
-    if WorkerProcess.objects.filter(id=name, seen_at__lt=limit).update(seen_at=timezone.now()):
+    if WorkerProcess.objects.filter(id=name, seen_at__lt=limit).update(seen_at=Now()):
         return True
     _, made = WorkerProcess.objects.get_or_create(id=name, defaults={"role": role, "seen_at": timezone.now()})
     return made
 
 
-def ages() -> dict[str, float]:
-    """Seconds since the newest beat per role; absent roles never beat."""
+def ages(host: str = "") -> dict[str, float]:
+    """Seconds since the newest beat per role, of one host or of all; absent roles never beat. By database time."""
     newest: dict[str, float] = {}
-    now = timezone.now()
-    for role, seen in WorkerProcess.objects.values_list("role", "seen_at"):
-        age = (now - seen).total_seconds()
+    rows = WorkerProcess.objects.filter(id__contains=f"@{host}:") if host else WorkerProcess.objects.all()
+    for role, seen, now in rows.values_list("role", "seen_at", Now()):
+        age = max(0.0, (now - seen).total_seconds())
         newest[role] = min(age, newest.get(role, age))
     return newest
 
 
 def forget_dead() -> None:
-    WorkerProcess.objects.filter(seen_at__lt=timezone.now() - timedelta(days=1)).delete()
+    """Processes that are gone for a day; what is done once per so many seconds is no process."""
+    dead = WorkerProcess.objects.filter(seen_at__lt=Now() - timedelta(days=1))
+    dead.exclude(id__endswith="@hub").delete()

@@ -14,6 +14,7 @@ from collections import defaultdict
 from datetime import timedelta
 
 import orjson
+import structlog
 from django.conf import settings
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -27,11 +28,13 @@ from clusters.services import set_listener, unwatch_cluster, watch_cluster, watc
 from hub.models import Application, ResourceStatus, Shard, WorkerProcess
 from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import connection_of
+from hub.services import heartbeats
 from hub.services.events import hub_id
 from hub.services.health_rules import speaks_of
 from hub.services.leases import process_name
 from hub.tasks.runtime import Runtime
 
+log = structlog.get_logger(__name__)
 LEASE = timedelta(seconds=30)
 ALIVE = timedelta(seconds=30)
 Kind = tuple[str, str]
@@ -47,11 +50,14 @@ class Watching:
         self._lock = threading.Lock()
         self._shards: set[int] = set()
         self._kinds: dict[uuid.UUID, frozenset[Kind]] = {}
+        # The generation of each Cluster that its watches were started with: another address, other credentials.
+        self._generations: dict[uuid.UUID, int] = {}
         self._scalers: dict[uuid.UUID, frozenset[Kind]] = {}
         self._scaled: set[tuple[str, ResourceKey]] = set()
         self._by_name: dict[str, uuid.UUID] = {}
         self._by_kind: dict[tuple[str, Kind], set[uuid.UUID]] = {}
         self._restless: set[uuid.UUID] = set()
+        self._calm: set[uuid.UUID] = set()
         self._known: dict[tuple[str, ResourceKey], tuple[bytes, str]] = {}
         self._listening = False
 
@@ -75,23 +81,36 @@ class Watching:
         names = (
             Application.objects.filter(cluster__in=clusters)
             .order_by()
-            .values_list("name", "id", "operation_phase")
+            .values_list("name", "id", "operation_phase", "cluster_id")
         )
+        for _, app, _, place in names:
+            self._runtime.learn(app, place)
         with self._lock:
             self._by_kind = by_kind
-            self._by_name = {name: app for name, app, _ in names}
-            self._restless |= {app for _, app, phase in names if phase in UNFINISHED}
+            self._by_name = {name: app for name, app, _, _ in names}
+        self._settle_restless({app for _, app, phase, _ in names if phase in UNFINISHED})
         for left in self._kinds.keys() - clusters.keys():
-            unwatch_cluster(str(left))
-        self._kinds = {cluster: held for cluster, held in self._kinds.items() if cluster in clusters}
+            self._unwatch(left)
         for cluster_id, cluster in clusters.items():
-            self._watch(cluster, self._scalers.get(cluster_id, frozenset()) | kinds[cluster_id])
+            try:
+                self._watch(cluster, self._scalers.get(cluster_id, frozenset()) | kinds[cluster_id])
+            except Exception:
+                # A credential that cannot be decrypted, for example: the other clusters are watched all the same.
+                log.exception("a cluster cannot be watched", cluster=cluster.name)
         self._hint_scaled()
+
+    def _settle_restless(self, unfinished: set[uuid.UUID]) -> None:
+        """An operation may end in another process. Twice in a row, because a pass here may have begun one meanwhile."""
+        with self._lock:
+            ended = self._restless - unfinished
+            self._restless = (self._restless - (ended & self._calm)) | unfinished
+            self._calm = ended
 
     def after_pass(self, app: Application, kinds: frozenset[Kind], phase: str) -> None:
         """A pass in this process ended: new kinds are watched at once, waiting operations hear every event."""
         with self._lock:
             self._by_name[app.name] = app.id
+            self._calm.discard(app.id)
             (self._restless.add if phase in UNFINISHED else self._restless.discard)(app.id)
             for kind in kinds:
                 self._by_kind.setdefault((str(app.cluster_id), kind), set()).add(app.id)
@@ -108,14 +127,26 @@ class Watching:
         """End the watches and give the shards back, so that another process has them at once."""
         if self._listening:
             set_listener(None)
-        for cluster in self._kinds:
+        for cluster in list(self._kinds):
             unwatch_cluster(str(cluster))
         Shard.objects.filter(owner=process_name()).update(owner="", lease_until=None)
+        # Else the others would leave our share free for as long as we seem to be alive.
+        heartbeats.forget("worker")
 
     def _watch(self, cluster: Cluster, kinds: frozenset[Kind]) -> None:
-        if kinds and self._kinds.get(cluster.id) != kinds:
+        held = self._kinds.get(cluster.id), self._generations.get(cluster.id)
+        if kinds and held != (kinds, cluster.generation):
             watch_cluster(connection_of(cluster), hub_id(), kinds, unlabelled=kinds & _SCALERS)
-        self._kinds[cluster.id] = kinds
+        self._kinds[cluster.id], self._generations[cluster.id] = kinds, cluster.generation
+
+    def _unwatch(self, cluster: uuid.UUID) -> None:
+        """Another process has it now, or it is paused or gone: nothing of it is remembered."""
+        unwatch_cluster(str(cluster))
+        self._kinds.pop(cluster, None)
+        self._generations.pop(cluster, None)
+        self._scalers.pop(cluster, None)
+        for place in [place for place in list(self._known) if place[0] == str(cluster)]:
+            self._known.pop(place, None)
 
     def _lease_shards(self) -> None:
         """Renew ours, then take free ones up to a fair share of what living workers can hold."""
