@@ -31,6 +31,7 @@ from hub.source.mirror import Mirror, ensure, mirror_folder, remove_mirror, repa
 from hub.source.objects import close_all
 from hub.source.throttle import Busy
 from hub.source.tree import GitTree
+from hub.source.upkeep import discard, is_night, mirrors, tidy
 
 __all__ = [
     "Busy",
@@ -48,14 +49,18 @@ __all__ = [
     "commit_of",
     "commits_between",
     "diff_paths",
+    "discard",
     "ensure",
     "is_ancestor",
+    "is_night",
     "mirror_folder",
+    "mirrors",
     "obtain",
     "obtain_each",
     "poll",
     "remove_mirror",
     "repack",
+    "tidy",
 ]
 
 

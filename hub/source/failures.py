@@ -33,6 +33,8 @@ _CORRUPT = re.compile(
     r"pack has bad object|inflate",
     re.IGNORECASE,
 )
+# A process that was killed left the lock of a ref behind, or a branch took the place of a folder of branches.
+_LOCKED = re.compile(r"cannot lock ref|Unable to create '[^']*\.lock': File exists", re.IGNORECASE)
 _DISK = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 _MOVED = re.compile(
     r"couldn't find remote ref|not our ref|no such remote ref|did not contain|unadvertised object",
@@ -87,6 +89,8 @@ def failure(done: Completed, access: RepositoryAccess, url: RepositoryUrl, trace
         return _unavailable(where, redact(done.reason, access.secrets, limit=_MAX_TEXT))
     if _DISK.search(words):
         return _unavailable(where, "the disk of the mirrors is full")
+    if _LOCKED.search(words):
+        return MirrorCorrupt(_told(words, access))
     if url.scheme == "ssh" and (refused := _host_key(words, access, url)):
         return refused
     answer = _last_answer(trace)

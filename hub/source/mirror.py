@@ -20,6 +20,7 @@ from typing import NoReturn
 from uuid import uuid4
 
 import hub.source.objects as objects
+from guard.child import Completed
 from hub.core.sources import (
     DEFAULT_LIMITS,
     RepositoryAccess,
@@ -35,9 +36,10 @@ from hub.source.failures import MirrorCorrupt, RefMoved, failure
 from hub.source.objects import ObjectMissing, Objects, TooLarge
 from hub.source.process import FETCH_S, FIRST_FETCH_S, closed_environment, command, limits, local_git, run
 from hub.source.session import session
-from hub.source.throttle import one_request
+from hub.source.throttle import Busy, one_request
 from hub.source.tree import GitTree
 
+_KEEP = "refs/hub/keep/"
 _MAX_COMMIT_BYTES = 1024 * 1024
 _LOCK_PATIENCE_S = 60.0
 _PLAIN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
@@ -99,16 +101,31 @@ class Mirror:
         ids = [line for line in done.stdout.decode("ascii", "replace").split() if is_full_id(line)]
         return [each for each in ids[:100] if self.has(each)]
 
-    def keep(self, shas: Iterable[str]) -> None:
-        """Protect exactly these commits from garbage collection (keep refs, sources.md 1)."""
-        wanted = {sha for sha in shas if self.has(sha)}
-        done = local_git(["for-each-ref", "--format=%(refname)", "refs/hub/keep/"], self.folder)
-        present = {name.rpartition("/")[2] for name in done.stdout.decode().split()}
-        lines = [f"create refs/hub/keep/{sha} {sha}\n" for sha in sorted(wanted - present)]
-        lines += [f"delete refs/hub/keep/{sha}\n" for sha in sorted(present - wanted)]
-        if lines:
-            with _locked(self.folder):
-                local_git(["update-ref", "--stdin"], self.folder, input="".join(lines).encode())
+    def keep(self, shas: Iterable[str], tracked: Iterable[str] | None = None) -> None:
+        """Protect exactly these commits from garbage collection (keep refs, sources.md 1).
+
+        With `tracked` (full names of refs of the server) every other ref goes that a fetch once left here.
+        Raises SourceError when the mirror cannot be written.
+        """
+        wanted = {f"{_KEEP}{sha}": sha for sha in shas if self.has(sha)}
+        with _locked(self.folder):
+            done = local_git(["for-each-ref", "--format=%(refname)", "refs/hub/"], self.folder)
+            present = set(done.stdout.decode("utf-8", "surrogateescape").split())
+            stays = present if tracked is None else {_here(ref) for ref in tracked}
+            lines = [f"create {name} {wanted[name]}\n" for name in sorted(wanted.keys() - present)]
+            lines += [
+                f"delete {name}\n"
+                for name in sorted(present - wanted.keys())
+                if name.startswith(_KEEP) or name not in stays
+            ]
+            text = "".join(lines).encode("utf-8", "surrogateescape")
+            done = local_git(["update-ref", "--stdin"], self.folder, input=text) if lines else done
+        if not done.ok:
+            raise _unwritable("its refs cannot be written", done)
+
+    def packs(self) -> int:
+        """How many packs there are: every fetch leaves one more."""
+        return len(list(self.folder.glob("objects/pack/*.pack")))
 
     def heal(self) -> None:
         """Build the mirror again with what was wanted. Raises SourceError when the server does not give it."""
@@ -170,7 +187,11 @@ def mirror_folder(root: Path, access: RepositoryAccess) -> Path:
 
 def remove_mirror(root: Path, access: RepositoryAccess) -> None:
     """Delete the mirror of a Repository that is no more."""
-    folder = mirror_folder(root, access)
+    discard_mirror(mirror_folder(root, access))
+
+
+def discard_mirror(folder: Path) -> None:
+    """Delete a mirror, whoever it belonged to."""
     if folder.parent.is_dir():
         with _locked(folder):
             _remove(folder)
@@ -185,9 +206,15 @@ def repack(mirror: Mirror) -> None:
             timeout=FIRST_FETCH_S,
             file_size=mirror.limits.max_mirror_bytes,
         )
+    # Readers keep the packs that are gone open, and their place on the disk taken.
+    objects.forget(mirror.folder)
     if not done.ok:
-        words = done.stderr.decode("utf-8", "replace")[-300:] or done.reason
-        raise SourceError("RepositoryUnavailable", f"the mirror cannot be packed: {words}", permanent=False)
+        raise _unwritable("the mirror cannot be packed", done)
+
+
+def _unwritable(what: str, done: Completed) -> SourceError:
+    words = done.stderr.decode("utf-8", "replace")[-300:] or done.reason
+    return SourceError("RepositoryUnavailable", f"{what}: {words}", permanent=False)
 
 
 @contextmanager
@@ -206,7 +233,7 @@ def _locked(folder: Path) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise SourceError(
+                    raise Busy(
                         "RepositoryUnavailable", "another fetch of this mirror is under way", permanent=False
                     ) from None
                 time.sleep(0.05)
@@ -235,8 +262,7 @@ def _create(folder: Path, revisions: Sequence[Resolution]) -> None:
         raise _disk(error) from error
     done = run(line, env=closed_environment(folder / "home"), cwd=folder, timeout=20, limits=limits(20))
     if not done.ok:
-        words = done.stderr.decode("utf-8", "replace")[-300:] or done.reason
-        raise SourceError("RepositoryUnavailable", f"the mirror cannot be created: {words}", permanent=False)
+        raise _unwritable("the mirror cannot be created", done)
 
 
 def _fetch(mirror: Mirror, wanted: Sequence[Resolution], *, first: bool) -> None:
@@ -324,8 +350,13 @@ def _drop_left_overs(folder: Path) -> int:
 def _refspec(wanted: Resolution) -> str:
     """`+refs/heads/x:refs/hub/heads/x`, never the server's whole name space; a bare commit is pinned by id."""
     if wanted.ref.startswith("refs/"):
-        return f"+{wanted.ref}:refs/hub/{wanted.ref.removeprefix('refs/')}"
+        return f"+{wanted.ref}:{_here(wanted.ref)}"
     return _pin(wanted)
+
+
+def _here(ref: str) -> str:
+    """The name that a ref of the server has in the mirror."""
+    return f"refs/hub/{ref.removeprefix('refs/')}"
 
 
 def _pin(wanted: Resolution) -> str:

@@ -20,6 +20,8 @@ from hub.core.sources import RepositoryAccess, RepositoryUrl, parse_url, shown
 from hub.errors import SourceError
 from hub.source.process import closed_environment
 
+PREFIX = "hub-git-"
+MEMORY = Path("/dev/shm")  # noqa: S108 - private 0700 folders are made below it
 _ASKPASS = """#!/bin/sh
 # Answers Git's two questions from the private folder of one call.
 case "$1" in
@@ -64,12 +66,11 @@ def session(access: RepositoryAccess) -> Iterator[Session]:
 
 
 def _private_folder(base: Path | None) -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="hub-git-", dir=base, ignore_cleanup_errors=True)
+    return tempfile.TemporaryDirectory(prefix=PREFIX, dir=base, ignore_cleanup_errors=True)
 
 
 def _memory() -> Path | None:
-    memory = Path("/dev/shm")  # noqa: S108 - a private 0700 folder is made below it
-    return memory if os.access(memory, os.W_OK | os.X_OK) else None
+    return MEMORY if os.access(MEMORY, os.W_OK | os.X_OK) else None
 
 
 def _protocols(access: RepositoryAccess) -> str:

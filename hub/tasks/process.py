@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
 import structlog
@@ -16,12 +17,13 @@ from django.db import close_old_connections
 import hub.tasks.hints as hints
 import hub.tasks.runtime as runtime
 import hub.tasks.watching as watching
-from hub.services import heartbeats
+from hub.services import heartbeats, mirrors
 from notifications import services as notifications
 
 log = structlog.get_logger(__name__)
 HOUSEKEEPING_S = 5.0
 TICK_S = 5.0
+TIDYING_S = 3600.0
 
 
 class Process:
@@ -61,18 +63,28 @@ class Process:
         self.stop()
 
     def _run(self) -> None:
-        next_tick = 0.0
+        next_tick = next_tidying = 0.0
         while not self._stop.is_set():
-            try:
-                heartbeats.beat("worker")
-                self.watching.tend()
-                notifications.flush()
-                if self._tick and time.monotonic() >= next_tick:
-                    next_tick = time.monotonic() + TICK_S
-                    hints.tick()
-            except Exception:
-                # Database away, for example: the next round tries again, what is due stays due.
-                log.exception("housekeeping failed")
-            finally:
-                close_old_connections()
+            chores: list[Callable[[], object]] = [
+                lambda: heartbeats.beat("worker"),
+                self.watching.tend,
+                notifications.flush,
+            ]
+            if self._tick and time.monotonic() >= next_tick:
+                next_tick = time.monotonic() + TICK_S
+                chores.append(hints.tick)
+            if time.monotonic() >= next_tidying:
+                next_tidying = time.monotonic() + TIDYING_S
+                chores.append(lambda: self.runtime.submit_once("mirrors", mirrors.tend, poll=True))
+            for chore in chores:
+                self._do(chore)
             self._stop.wait(HOUSEKEEPING_S)
+
+    def _do(self, chore: Callable[[], object]) -> None:
+        try:
+            chore()
+        except Exception:
+            # Database away, for example: the next round tries again, what is due stays due.
+            log.exception("housekeeping failed")
+        finally:
+            close_old_connections()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from hub import source
 from hub.core.sources import RepositoryAccess, Resolution, SourceLimits, resolve
 from hub.core.sources.urls import parse_url
 from hub.errors import SourceError
-from hub.source import Wanted, objects, obtain, poll
+from hub.source import Wanted, objects, obtain, poll, upkeep
 from hub.source import mirror as mirrors
 from hub.source.failures import MirrorCorrupt, failure
 from hub.source.listing import read_listing
@@ -308,6 +309,68 @@ def test_s29_h13_a_broken_mirror_is_built_again(repo, root, how):
     assert len(paths(tree)) == 20
     source.close_all()
     assert not obtain(file_access(repo), [Wanted("main")], root=root).mirror.fetched
+
+
+@pytest.mark.parametrize(
+    "left", ["refs/hub/heads/main.lock", "packed-refs.lock", "config.lock", "shallow.lock"]
+)
+def test_h1_the_lock_of_a_git_that_was_killed_is_no_end_of_the_repository(repo, root, left):
+    commit(repo, {"a": "1"})
+    folder = obtain(file_access(repo), [Wanted("main")], root=root).mirror.folder
+    (folder / left).touch()
+    sha = commit(repo, {"a": "2"})
+    assert obtain(file_access(repo), [Wanted("main")], root=root).resolutions[0].sha == sha
+    assert tree_of(repo, root).read("a", 10) == b"2"
+
+
+@pytest.mark.parametrize(("first", "then"), [("release", "release/1.0"), ("release/1.0", "release")])
+def test_a_branch_that_takes_the_place_of_a_folder_of_branches_is_fetched(repo, root, first, then):
+    commit(repo, {"a": "1"})
+    git(repo, "branch", first, "main")
+    obtain(file_access(repo), [Wanted(first)], root=root)
+    delete_branch(repo, first)
+    sha = commit(repo, {"a": "2"})
+    git(repo, "branch", then, "main")
+    assert obtain(file_access(repo), [Wanted(then)], root=root).resolutions[0].sha == sha
+
+
+def test_refs_that_nobody_tracks_any_more_leave_the_mirror_and_deployed_commits_stay(repo, root):
+    old = commit(repo, {"a": "1"})
+    git(repo, "branch", "feature", "main")
+    new = commit(repo, {"a": "2"})
+    mirror = obtain(file_access(repo), [Wanted("main"), Wanted("feature"), Wanted(old)], root=root).mirror
+    mirror.keep([old, new], ["refs/heads/main"])
+    names = git(mirror.folder, "for-each-ref", "--format=%(refname)").split()
+    assert names == ["refs/hub/heads/main", *sorted(f"refs/hub/keep/{sha}" for sha in (old, new))]
+    mirror.keep([new], ["refs/heads/main"])
+    assert mirror.has(old), "a commit goes by age, not at once"
+
+
+def test_what_a_killed_process_left_is_removed_and_what_is_in_use_stays(root, tmp_path, monkeypatch):
+    monkeypatch.setattr(upkeep.tempfile, "gettempdir", lambda: str(tmp_path / "tmp"))
+    monkeypatch.setattr(upkeep, "MEMORY", tmp_path / "shm")
+    root.mkdir()
+    hour_ago = time.time() - 3600
+    for place in (tmp_path / "tmp" / "hub-git-1", tmp_path / "shm" / "hub-git-2", root / "x.git.0.old"):
+        for name in (str(place), f"{place}new" if place.suffix != ".old" else str(root / "y.git.0.old")):
+            Path(name).mkdir(parents=True)
+            (Path(name) / "password").write_text("SENTINEL")
+        os.utime(place, (hour_ago, hour_ago))
+    (tmp_path / "tmp" / "somebody-else").mkdir()
+    upkeep.tidy(root)
+    left = [
+        path.name for base in (tmp_path / "tmp", tmp_path / "shm", root) for path in sorted(base.iterdir())
+    ]
+    assert left == ["hub-git-1new", "somebody-else", "hub-git-2new", "y.git.0.old"]
+
+
+def test_the_night_comes_once_a_day(root):
+    assert not upkeep.is_night(root)
+    root.mkdir()
+    assert [upkeep.is_night(root) for _ in range(3)] == [True, False, False]
+    yesterday = time.time() - upkeep.DAY_S - 1
+    os.utime(root / "tended", (yesterday, yesterday))
+    assert upkeep.is_night(root)
 
 
 def test_s29_a_mirror_that_breaks_while_it_is_read_is_built_again(repo, root):
