@@ -80,11 +80,11 @@ class Lease:
 
 def process_name() -> str:
     """Who this process is in lease rows and heartbeats."""
-    return f"{_host()}:{os.getpid()}"
+    return f"{host_name()}:{os.getpid()}"
 
 
 @functools.cache
-def _host() -> str:
+def host_name() -> str:
     return socket.gethostname()[:60]
 
 

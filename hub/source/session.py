@@ -22,14 +22,8 @@ from hub.source.process import closed_environment
 
 PREFIX = "hub-git-"
 MEMORY = Path("/dev/shm")  # noqa: S108 - private 0700 folders are made below it
-_ASKPASS = """#!/bin/sh
-# Answers Git's two questions from the private folder of one call.
-case "$1" in
-    Username*) exec cat "$HUB_ASKPASS/username" ;;
-    Password*) exec cat "$HUB_ASKPASS/password" ;;
-esac
-exit 1
-"""
+# A file of the program: folders for temporary files often forbid programs (those of containers do).
+ASKPASS = Path(__file__).with_name("askpass")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +50,8 @@ def session(access: RepositoryAccess) -> Iterator[Session]:
         options: dict[str, str] = {}
         if url.scheme in ("https", "http"):
             _prepare_http(access, url, folder, environment, options)
-            if (folder / "password").exists():  # the helper holds no secret, and memory may forbid programs
-                program = _private(Path(stack.enter_context(_private_folder(None))) / "askpass", _ASKPASS)
-                program.chmod(0o700)
-                environment |= {"GIT_ASKPASS": str(program), "HUB_ASKPASS": str(folder)}
+            if (folder / "password").exists():
+                environment |= {"GIT_ASKPASS": str(ASKPASS), "HUB_ASKPASS": str(folder)}
         elif url.scheme == "ssh":
             _prepare_ssh(access, url, folder, environment)
         yield Session(url, environment, options, folder / "trace")

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import os
+import subprocess
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -205,6 +209,25 @@ def test_nothing_private_is_left_after_a_call(https, repo, tmp_path, monkeypatch
     with pytest.raises(SourceError):
         poll(https.access(repo, username="alice", password=SECRET, tls_ca=certificates()[0]))
     assert list(memory.iterdir()) == []
+
+
+def test_no_program_lies_where_temporary_files_do(https, repo, tmp_path, monkeypatch):
+    """Containers mount these places without the right to start programs: a password must reach Git all the same."""
+    places = [tmp_path / "memory", tmp_path / "temporary"]
+    for place in places:
+        place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(places[1]))
+    monkeypatch.setattr(session, "MEMORY", places[0])
+    with session.session(https.access(repo, username="alice", password="pw")) as call:
+        files = [file for place in places for file in place.rglob("*") if file.is_file()]
+        assert files
+        assert not [file for file in files if file.stat().st_mode & 0o111]
+        program = Path(call.environment["GIT_ASKPASS"])
+        assert os.access(program, os.X_OK)
+        asked = subprocess.run(
+            [program, "Password for x"], env=call.environment, capture_output=True, text=True, check=True
+        )
+        assert asked.stdout == "pw\n"
 
 
 def test_secrets_lie_in_files_that_only_we_can_read(https, repo):

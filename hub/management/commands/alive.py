@@ -14,6 +14,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import Error as DatabaseError
 
 from hub.services import heartbeats
+from hub.services.leases import host_name
 
 LOCAL = "http://127.0.0.1:8000"
 # The tick comes every 5 s: two missed ones are an alarm (security-and-reliability.md H12).
@@ -31,12 +32,15 @@ class Command(BaseCommand):
         parser.add_argument(
             "--url", default=os.environ.get("HUB_ALIVE_URL", LOCAL), help=f"of the web process ({LOCAL})"
         )
+        parser.add_argument("--here", action="store_true", help="count only the beats of this host")
         parser.add_argument("--max-age", type=float, default=0, help="seconds since the last beat")
 
     def handle(self, *_: Any, **options: Any) -> None:
         part = options["part"]
         well, message = (
-            web(options["url"]) if part == "web" else beat(part, options["max_age"] or MOST_S[part])
+            web(options["url"])
+            if part == "web"
+            else beat(part, options["max_age"] or MOST_S[part], host_name() if options["here"] else "")
         )
         self.stdout.write(f"{part} {message}")
         if not well:
@@ -59,10 +63,10 @@ def web(url: str) -> tuple[bool, str]:
         return False, f"does not answer: {getattr(error, 'reason', error)}"
 
 
-def beat(part: str, most: float) -> tuple[bool, str]:
+def beat(part: str, most: float, host: str = "") -> tuple[bool, str]:
     """A part is alive because it consumed something lately, not because it answers a ping."""
     try:
-        age = heartbeats.ages().get(part)
+        age = heartbeats.ages(host).get(part)
     except DatabaseError:
         return False, "is unknown: the database does not answer"
     if age is None:
