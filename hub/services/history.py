@@ -6,6 +6,7 @@ import uuid
 from datetime import timedelta
 
 from django.db.models import Exists, Max, OuterRef, Q
+from django.db.models.fields.json import KT
 from django.utils import timezone
 
 import hub.services.heartbeats as heartbeats
@@ -31,7 +32,7 @@ def prune() -> dict[str, int]:
         Exists(SourceState.objects.filter(manifest_digest=OuterRef("digest")))
         | Exists(Application.objects.filter(manifest_digest=OuterRef("digest")))
         | Exists(Application.objects.filter(synced_digest=OuterRef("digest")))
-        | Exists(Application.objects.filter(pin__digest=OuterRef("digest")))
+        | Exists(Application.objects.annotate(held=KT("pin__digest")).filter(held=OuterRef("digest")))
         | Exists(SyncOperation.objects.filter(manifest_digest=OuterRef("digest")))
     )
     unused = ManifestSet.objects.filter(Q(used_at__isnull=True) | Q(used_at__lt=now - SETS))

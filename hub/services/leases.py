@@ -64,9 +64,10 @@ class Lease:
     def renew(self) -> None:
         """Push the end of the lease out; a miss marks it lost."""
         asked = time.monotonic()
-        kept = Application.objects.filter(id=self.application_id, fence=self.fence).update(
-            lease_until=Now() + LEASE
-        )
+        # Not after the end of the pass, which may come between the keeper's look and this statement.
+        kept = Application.objects.filter(
+            id=self.application_id, fence=self.fence, lease_until__isnull=False
+        ).update(lease_until=Now() + LEASE)
         if kept:
             self.renewed = asked
         else:

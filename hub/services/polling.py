@@ -50,7 +50,8 @@ class _Poll:
         return self.repository.id
 
     def renew(self) -> None:
-        self.row.update(lease_until=Now() + LEASE)
+        # Not after the end of the poll, which may come between the keeper's look and this statement.
+        self.row.filter(lease_until__isnull=False).update(lease_until=Now() + LEASE)
 
     @property
     def row(self) -> Any:

@@ -18,6 +18,7 @@ import hub.render as render
 import hub.services.applications as applications
 import hub.source as source
 from hub.core.sources import RefTable, parse_sources
+from hub.core.sources.backoff import back_off_key
 from hub.errors import SourceError
 from hub.models import Application, Repository, SourceState
 from hub.reconcile import reconcile, sourcing
@@ -274,7 +275,7 @@ def test_a_changed_credential_is_tried_at_once(world: World, monkeypatch: pytest
 def test_a_busy_host_is_no_failure_of_the_repository(world: World, web: Application) -> None:
     access = world.repository.access()
     with throttle.one_request(access):
-        lane = next(iter(throttle._lanes.values()))
+        lane = throttle._lanes[back_off_key("", access.credential_digest)]
         taken = 0
         while lane.slots.acquire(blocking=False):
             taken += 1

@@ -68,6 +68,15 @@ def test_h21_a_renewal_that_finds_another_fence_marks_the_lease_lost() -> None:
         lease.check()
 
 
+def test_a_renewal_that_comes_after_the_end_of_a_pass_takes_no_lease() -> None:
+    app = application()
+    lease = leases.claim(app.id)
+    assert lease is not None
+    leases.release(lease)
+    leases.keeper.renew(lease)
+    assert Application.objects.get().lease_until is None
+
+
 def test_h11_the_end_of_a_lease_is_database_time() -> None:
     app = application()
     leases.claim(app.id)
