@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from hub.models import Event, ManifestSet, SyncOperation
@@ -27,6 +30,37 @@ def test_only_manifest_sets_that_nobody_names_are_pruned() -> None:
     history.prune()
     kept = set(ManifestSet.objects.values_list("digest", flat=True))
     assert kept == {"rendered", "synced", "pinned", "fresh"}
+
+
+def test_unnamed_sets_above_the_limit_go_oldest_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "SETS_BYTES", 25)
+    application(manifest_digest="named")
+    for days, name in enumerate(("new", "middle", "old", "oldest", "named"), start=1):
+        _set(name, days)
+        ManifestSet.objects.filter(digest=name).update(data=b"0123456789")
+    ManifestSet.objects.create(digest="rendered now", data=b"0" * 100, used_at=timezone.now())
+    history.prune()
+    kept = set(ManifestSet.objects.values_list("digest", flat=True))
+    assert kept == {"new", "middle", "named", "rendered now"}
+
+
+def test_h18_ended_sessions_leave_and_living_ones_stay() -> None:
+    now = timezone.now()
+    for key, days in (("ended", -1), ("alive", 1)):
+        Session.objects.create(session_key=key, session_data="", expire_date=now + timedelta(days=days))
+    history.prune()
+    assert list(Session.objects.values_list("session_key", flat=True)) == ["alive"]
+
+
+def test_much_history_leaves_in_small_statements() -> None:
+    old = timezone.now() - timedelta(days=100)
+    Event.objects.bulk_create(
+        Event(key=str(n), name="x", occurred_at=old, dispatched_at=old) for n in range(1100)
+    )
+    with CaptureQueriesContext(connection) as done:
+        assert history.prune()["events"] == 1100
+    removed = [query["sql"] for query in done if query["sql"].startswith('DELETE FROM "hub_event"')]
+    assert len(removed) == 3
 
 
 def test_the_last_hundred_operations_stay_and_unfinished_ones_for_ever() -> None:
