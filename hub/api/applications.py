@@ -21,6 +21,7 @@ from hub.api.requests import actor
 from hub.api.selectors import labels
 from hub.core.sources import normalise_url
 from hub.models import Application, SourceState, SyncOperation
+from hub.reconcile.previewing import preview_deletion
 from hub.services import applications, rights
 from hub.services.documents import InvalidDocument
 
@@ -296,20 +297,26 @@ class OneApplication(Door):
         answer=shapes.Application,
         status=202,
         dry_run=True,
-        also={"mode": "cascade or detach; without it the application's on_delete"},
+        also={
+            "mode": "cascade or detach; without it the application's on_delete",
+            "propagation": "foreground (default) or background",
+            "crds": "names of CustomResourceDefinitions that go, too, with commas between them: they stay otherwise",
+        },
     )
     def delete(self, request: Request, name: str) -> Response:
         app = find(request, name, "delete")
-        mode = request.query_params.get("mode", "")
+        mode = request.query_params.get("mode", "") or app.on_delete
+        crds = [crd for crd in request.query_params.get("crds", "").split(",") if crd]
 
         def remove() -> dict[str, Any]:
-            applications.request_deletion(actor(request), app, mode)
+            propagation = request.query_params.get("propagation", "")
+            applications.request_deletion(actor(request), app, mode, propagation=propagation, crds=crds)
             app.refresh_from_db()
             nudging.look([app.id])
             return detail(app)
 
         if self.dry_run:
-            return Response(rehearse(remove))
+            return Response(rehearse(remove) | {"deletion": preview_deletion(app, mode, crds)})
         return Response(remove(), status=202)
 
 

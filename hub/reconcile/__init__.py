@@ -78,20 +78,21 @@ def _walk(frame: Frame) -> None:
 
 def _delete(frame: Frame, operation: SyncOperation | None, catalogue: Catalogue) -> None:
     """The last passes of an Application; see `deleting`."""
-    desired = deleting.desired_of(frame, catalogue)
+    desired = deleting.desired_of(frame, catalogue, operation)
     if frame.app.on_delete == Application.OnDelete.DETACH:
         if deleting.detach(frame, catalogue):
             deleting.archive(frame)
         else:
             concluding.waiting(frame)
         return
-    begun = operation is not None and operation.kind == SyncOperation.Kind.DELETE
+    begun = operation is not None and operation.kind == SyncOperation.Kind.DELETE and operation.plan
     if not begun and (first := deleting.dependents(frame)):
         deleting.wait_for(frame, first)
         concluding.waiting(frame)
         return
     work = deleting.work_of(frame, operation, desired)
     seen = looking.look(frame, desired, work)
+    work.unseen = looking.unlisted(frame, desired, seen)
     picture = judging.judge(frame, desired, seen)
     operating.walk(frame, work, desired, seen, picture)
     deleting.remember(frame, work)

@@ -188,11 +188,19 @@ def _next_look(frame: Frame, seen: Seen, work: Work | None) -> datetime:
         failures=int(frame.memory.get("failures") or 0) if failed else 0,
     )
     at = schedule.next_look(facts)
-    if work is not None and work.ended:
-        # What comes next (a newer revision, drift seen meanwhile) is decided by a fresh pass.
-        at = min(at, timezone.now()) if frame.memory.pop("again", False) else at
+    if work is not None and work.ended and _goes_on(frame, work):
+        at = timezone.now()
     frame.result.again_in_s = max(0.0, (at - timezone.now()).total_seconds())
     return at
+
+
+def _goes_on(frame: Frame, work: Work) -> bool:
+    """After an operation: what comes next (a newer revision, the deletion that waited, the next attempt and when) is
+    decided by a fresh pass."""
+    deletes = frame.app.deletion_requested_at is not None
+    return (
+        work.operation.kind != SyncOperation.Kind.DELETE if deletes else frame.app.sync_status == "OutOfSync"
+    )
 
 
 def _timer(frame: Frame) -> datetime | None:

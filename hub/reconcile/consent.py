@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from clusters.core.plan import Wait, WindowBlock, deletion_approved, prune_digest
 from hub.core.windows import WindowDecision, WindowTarget, decide_windows, read_windows
@@ -13,7 +14,12 @@ from hub.services import approvals
 
 
 def window(frame: Frame, work: Work, now: datetime) -> WindowBlock | None:
-    """The SyncWindow that blocks this operation now; one that began before is judged by its overrun (11)."""
+    """The SyncWindow that blocks this operation now; one that began before is judged by its overrun (11).
+
+    A deletion is not governed by windows.
+    """
+    if work.operation.kind == SyncOperation.Kind.DELETE:
+        return None
     decision = decide(frame, now, manual=not automated(work.operation), started_at=_begun(work))
     if decision.allowed or approvals.overrides_windows(work.operation):
         return None
@@ -55,6 +61,15 @@ def question(work: Work, wait: Wait) -> str:
     if wait.code == "prune_confirmation":
         return prune_digest(work.plan.prunes)
     return work.operation.plan_digest if wait.code in {"hook_decision", "approval"} else ""
+
+
+def skippable(work: Work) -> dict[str, Any]:
+    """What a person may say while a deletion waits for its next attempt: the hooks that failed can be skipped (10.2)."""
+    plan, progress = work.plan, work.progress
+    if plan is None or progress is None or plan.kind != "delete":
+        return {}
+    failed = sorted({f"{t.phase}/{t.source}" for t in plan.tasks if t.hook and progress.of(t).bad})
+    return {"digest": work.operation.plan_digest, "sources": failed} if failed else {}
 
 
 def prunes_confirmed(frame: Frame, work: Work) -> bool:

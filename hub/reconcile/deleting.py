@@ -5,15 +5,18 @@ The manifests are those of the last successful sync that the hub kept, so a dead
 
 from __future__ import annotations
 
+from typing import Literal
+
 from django.db import transaction
 from django.utils import timezone
 
 import hub.reconcile.fencing as fencing
 import hub.reconcile.looking as looking
 import hub.reconcile.planning as planning
+import hub.reconcile.sharing as sharing
 import hub.reconcile.sourcing as sourcing
 import hub.reconcile.work as works
-from clusters.core.plan import Progress, plan_digest
+from clusters.core.plan import Progress, SyncPlan, plan_digest
 from clusters.core.plan.deletion import (
     DeletionFacts,
     DeletionRequest,
@@ -26,6 +29,7 @@ from hub.core.dependencies import dependencies_of
 from hub.core.events import Event as Happened
 from hub.core.plans import prune_budget
 from hub.models import Application, SyncOperation
+from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
@@ -33,6 +37,10 @@ from hub.reconcile.work import Work
 from hub.services import approvals, events, leases, looks, operations
 
 MOST_ROUNDS = 5
+_PROPAGATION: dict[str, Literal["", "Foreground", "Background"]] = {
+    "foreground": "Foreground",
+    "background": "Background",
+}
 Kind = SyncOperation.Kind
 
 
@@ -43,10 +51,18 @@ def wanted(frame: Frame, operation: SyncOperation | None) -> bool:
     return operation is None or operation.kind == Kind.DELETE or operation.phase == SyncOperation.Phase.QUEUED
 
 
-def desired_of(frame: Frame, catalogue: Catalogue) -> Desired:
-    """What was synced last; Git is not asked."""
-    digest = frame.app.synced_digest or frame.app.manifest_digest
-    return sourcing.load(frame, digest, catalogue, tuple(frame.app.synced_revisions or frame.app.revisions))
+def desired_of(frame: Frame, catalogue: Catalogue, operation: SyncOperation | None = None) -> Desired:
+    """What was synced last, so that Git is not needed; after a failed attempt the newest, so that a fix there works."""
+    app = frame.app
+    digest, revisions = app.synced_digest or app.manifest_digest, app.synced_revisions or app.revisions
+    if operation is not None and operation.kind == Kind.DELETE and operation.manifest_digest:
+        if operation.retry_at is None:
+            digest, revisions = operation.manifest_digest, operation.revisions
+        else:
+            newest = sourcing.bring_up(frame, catalogue)
+            if newest.loaded and newest.problem is None:
+                return newest
+    return sourcing.load(frame, digest, catalogue, tuple(revisions))
 
 
 def detach(frame: Frame, catalogue: Catalogue) -> bool:
@@ -54,8 +70,8 @@ def detach(frame: Frame, catalogue: Catalogue) -> bool:
     desired = desired_of(frame, catalogue)
     for _ in range(MOST_ROUNDS):
         seen = looking.look(frame, desired, None)
-        if seen.problem is not None or seen.incomplete:
-            reason = seen.problem.message if seen.problem else "; ".join(seen.incomplete.values())
+        reason = seen.problem.message if seen.problem else looking.unlisted(frame, desired, seen)
+        if reason:
             frame.condition("DeletionError", f"cannot detach: {reason}", "cluster_unreachable")
             return False
         step = detach_step(frame.app.name, frame.hub_id, seen.live)
@@ -96,32 +112,50 @@ def work_of(frame: Frame, operation: SyncOperation | None, desired: Desired) -> 
         operation.message = "superseded by the deletion of the application"
         operations.close_superseded(operation, frame.lease)
         operation = None
+    if operation is None:
+        asked = frame.app.operations.filter(kind=Kind.DELETE).order_by("-number")
+        operation = asked.filter(phase__in=UNFINISHED).first()
     if operation is not None:
         work = works.read(operation)
         work.desired = desired
     else:
-        work = Work(_operation(frame), desired=desired)
+        work = Work(_again(frame, asked.first()), desired=desired)
     work.replan = lambda seen: plan(frame, work, seen)
     return work
 
 
-def _operation(frame: Frame) -> SyncOperation:
+def _again(frame: Frame, ended: SyncOperation | None) -> SyncOperation:
+    """One that was ended by hand, or refused, is followed by another as long as the Application is to go."""
     return SyncOperation(
         application=frame.app,
         number=frame.app.operation_seq + 1,
         kind=Kind.DELETE,
         phase=SyncOperation.Phase.RUNNING,
-        initiator={"kind": "user", "name": "deletion", "via": "api"},
-        request={"retry": {"limit": -1}},
+        initiator=ended.initiator if ended else {"kind": "user", "name": "deletion", "via": "api"},
+        request=ended.request if ended else {"retry": {"limit": -1}},
         started_at=timezone.now(),
     )
 
 
 def plan(frame: Frame, work: Work, seen: Seen) -> None:
     """Plan one attempt; hooks that succeeded in an earlier one do not run again."""
-    app, operation, desired = frame.app, work.operation, work.desired
+    operation, desired = work.operation, work.desired
     assert desired is not None
-    held = frame.memory.get("deletion_hooks") or []
+    work.plan = planned(frame, operation, desired, seen)
+    now = timezone.now()
+    work.progress = (
+        work.progress.next_attempt(now)
+        if work.progress is not None and operation.attempt > 1
+        else Progress.begin(now)
+    )
+    operation.manifest_digest, operation.revisions = desired.digest, list(desired.revisions)
+    operation.plan, operation.plan_digest = None, plan_digest(work.plan)
+    operation.phase, operation.retry_at = SyncOperation.Phase.RUNNING, None
+
+
+def planned(frame: Frame, operation: SyncOperation, desired: Desired, seen: Seen) -> SyncPlan:
+    """What this deletion would do now."""
+    app, chosen = frame.app, planning.hook_choices(operation)
     request = DeletionRequest(
         operation=str(operation.id),
         application=app.name,
@@ -131,25 +165,19 @@ def plan(frame: Frame, work: Work, seen: Seen) -> None:
         attempt=operation.attempt,
         revisions=desired.revisions,
         options=planning.options_of(app),
+        propagation=_PROPAGATION.get(str(operation.request.get("propagation")), ""),
         crds=frozenset(operation.request.get("crds") or ()),
     )
     facts = DeletionFacts(
         live=seen.live,
         desired=desired.manifests,
         violations=fencing.violations(frame, desired, seen.discovery),
-        done_hooks=frozenset(held),
-        skipped_hooks=frozenset(operation.request.get("skip_hooks") or ()),
+        wanted_by=sharing.wanted_by_others(frame),
+        done_hooks=frozenset(frame.memory.get("deletion_hooks") or ()),
+        skipped_hooks=frozenset(name for name, choice in chosen.items() if choice == "skip"),
         budget=prune_budget(app.project.rules),
     )
-    work.plan = build_deletion(request, facts)
-    now = timezone.now()
-    work.progress = (
-        work.progress.next_attempt(now)
-        if work.progress is not None and operation.attempt > 1
-        else Progress.begin(now)
-    )
-    operation.plan, operation.plan_digest = None, plan_digest(work.plan)
-    operation.phase, operation.retry_at = SyncOperation.Phase.RUNNING, None
+    return build_deletion(request, facts)
 
 
 def remember(frame: Frame, work: Work) -> None:
@@ -169,6 +197,7 @@ def archive(frame: Frame) -> None:
         named = [each.application for each in dependencies_of(app.sync_policy, app.annotations)]
         waiting = Application.objects.filter(name__in=named, deletion_requested_at__isnull=False)
         looks.ask(waiting.values_list("id", flat=True), level=1)
+        sharing.ask_heirs(frame)
         gone, _ = Application.objects.filter(id=app.id, fence=frame.lease.fence).delete()
         if not gone:
             raise leases.LeaseLost(str(app.id))

@@ -161,6 +161,19 @@ def _read_unlisted(frame: Frame, seen: Seen, desired: Desired) -> None:
         seen.absorb(carry_out(frame.connection, Step("adopt", "read what was not listed", (group,), False)))
 
 
+def unlisted(frame: Frame, desired: Desired, seen: Seen) -> str:
+    """Which kinds of what the Application has or wants could not be listed, and why; empty when all were.
+
+    Only of these may something be there that nobody sees: who must find every object of ours stops here (7.3).
+    """
+    ours = {key[:2] for key in frame.rows} | {key[:2] for key in desired.keys}
+    return "; ".join(
+        f"listing of {kind[1]} is incomplete: {reason}"
+        for kind, reason in sorted(seen.incomplete.items())
+        if kind in ours
+    )
+
+
 def _speaks(error: ClusterError) -> bool:
     """Whether an error is about one kind: refused, not served, cut off. Else the whole server has a problem."""
     return not isinstance(error, errors.Unavailable | errors.Throttled | errors.Unauthorized)

@@ -100,11 +100,12 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
     if work.plan is not None and work.plan.open_hooks and planning.hook_choices(work.operation):
         # Nothing was written yet: the answers make another plan.
         work.plan = None
-    hindrance = starting.hindrance(work, desired, timezone.now())
+    problem = _problem(frame, seen, timezone.now())
+    hindrance = starting.hindrance(work, desired, problem, timezone.now())
     if hindrance is not None:
         _rest(frame, work, hindrance, timezone.now())
         return
-    if work.plan is None or (work.operation.retry_at is not None and not work.operation.terminate_requested):
+    if starting.makes_plan(work):
         _begin(frame, work, seen, picture)
     else:
         approving.refresh(frame, work, desired, seen, picture)
@@ -261,8 +262,13 @@ def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
         return
     _remember_hooks(frame, work)
     operation.attempt, operation.retry_at, work.wait_until = retry.attempt, retry.at, retry.at
-    operation.message = f"{verdict.message}; {retry.message}"[:1000]
-    operation.wait = {"code": "retry_pause", "reason": operation.message, "until": retry.at.isoformat()}
+    asked = consent.skippable(work)
+    hint = (
+        f"; or confirm {asked['digest']} with choice=skip: then it goes on without the hook" if asked else ""
+    )
+    operation.message = f"{verdict.message[:700]}; {retry.message}{hint}"[:1000]
+    until = retry.at.isoformat()
+    operation.wait = {"code": "retry_pause", "reason": operation.message, "until": until, **asked}
 
 
 def retry_policy(app: Application, operation: SyncOperation) -> RetryPolicy:
@@ -316,8 +322,8 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
 
 def _remember_hooks(frame: Frame, work: Work) -> None:
     """Hooks that succeeded, also in an attempt that failed later: a retry does not run them again (12 rule 6)."""
-    assert work.plan is not None
-    assert work.progress is not None
+    if work.plan is None or work.progress is None:
+        return
     successes = hook_successes(work.plan, work.progress)
     if successes:
         hooks = dict(frame.memory.get("hooks") or {})

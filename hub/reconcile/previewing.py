@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import hub.reconcile.deleting as deleting
 import hub.reconcile.judging as judging
 import hub.reconcile.looking as looking
 import hub.reconcile.planning as planning
@@ -50,6 +52,38 @@ def preview(
         planning.plan_facts(frame, desired, seen, picture, operation),
     )
     return {**describe(plan), "diff": _diff(frame, picture)}
+
+
+def preview_deletion(app: Application, mode: str, crds: Sequence[str] = ()) -> dict[str, Any]:
+    """What a deletion would delete, what it would keep and why; a detach keeps everything (10.1, 10.3).
+
+    `not_seen` says what could not be read: nothing is known of that.
+    """
+    app = Application.objects.select_related("project", "cluster").get(id=app.id)
+    frame = Frame.open(leases.Lease(app))
+    catalogue = looking.catalogue(frame)
+    desired = deleting.desired_of(frame, catalogue)
+    seen = looking.look(frame, desired, None)
+    unseen = seen.problem.message if seen.problem else looking.unlisted(frame, desired, seen)
+    operation = SyncOperation(
+        application=app, number=0, kind=SyncOperation.Kind.DELETE, request={"crds": crds}
+    )
+    plan = deleting.planned(frame, operation, desired, seen)
+    going = [str(task.key) for task in plan.tasks if task.phase == "Delete" and task.action == "prune"]
+    kept = [{"key": str(task.key), "reason": task.reason} for task in plan.tasks if task.code == "Kept"]
+    if mode == Application.OnDelete.DETACH:
+        kept = [*({"key": key, "reason": "detached: it stays"} for key in going), *kept]
+        going = []
+    hooks = [str(task.key) for task in plan.tasks if task.hook and mode == Application.OnDelete.CASCADE]
+    asks = [str(task.key) for task in plan.tasks if task.confirm and str(task.key) in going]
+    return {
+        "mode": mode,
+        "delete": going,
+        "keep": kept,
+        "hooks": hooks,
+        "confirm": asks,
+        "not_seen": unseen,
+    }
 
 
 def _diff(frame: Frame, picture: judging.Picture) -> list[dict[str, Any]]:

@@ -55,18 +55,40 @@ def wished_by_others(frame: Frame) -> list[tuple[ResourceKey, str]]:
     return sorted(found)[:MOST]
 
 
+def wanted_by_others(frame: Frame) -> dict[ResourceKey, str]:
+    """What is ours and another Application wants, too, as the table says now: its deletion would take it from them."""
+    wishes = _read_wishes(frame.app.cluster_id)
+    return {
+        key: name
+        for key in frame.rows.keys() & wishes.keys()
+        for app, name in wishes[key]
+        if app != frame.app.id
+    }
+
+
+def ask_heirs(frame: Frame) -> None:
+    """We are gone: who wants what we had looks now, and takes it over (5.3)."""
+    wishes = _read_wishes(frame.app.cluster_id)
+    looks.ask({app for key in frame.rows.keys() & wishes.keys() for app, _ in wishes[key]}, level=1)
+
+
 def _wishes(cluster: uuid.UUID) -> _Wishes:
     now = time.monotonic()
     with _lock:
         held = _wished.get(cluster)
     if held is not None and now - held[0] < REMEMBERED_S:
         return held[1]
+    found = _read_wishes(cluster)
+    with _lock:
+        _wished[cluster] = (now, found)
+    return found
+
+
+def _read_wishes(cluster: uuid.UUID) -> _Wishes:
     found: _Wishes = defaultdict(list)
     rows = ResourceStatus.objects.filter(reason="shared", application__cluster=cluster)
     for app, name, *parts in rows.values_list(
         "application_id", "application__name", "group", "kind", "namespace", "name"
     ):
         found[ResourceKey(*parts)].append((app, name))
-    with _lock:
-        _wished[cluster] = (now, found)
     return found

@@ -51,6 +51,8 @@ class Work:
     writes: int = 0
     # How a deletion makes its plan; every other operation is planned from desired and live state.
     replan: Callable[[Any], None] | None = None
+    # Why a deletion does not see all that it has to delete, empty when it does.
+    unseen: str = ""
     changed: set[ResourceKey] = field(default_factory=set)
     # The Approval of this plan is there (see `approving`).
     approved: bool = False

@@ -15,6 +15,7 @@ from django.utils import timezone
 import hub.services.audit as audit
 import hub.services.hints as hints
 import hub.services.looks as looks
+import hub.services.operations as operations
 import hub.services.statements as statements
 import hub.services.switches as switches
 from clusters.models import Cluster
@@ -25,13 +26,12 @@ from hub.core.switches import is_automated
 from hub.core.versions import parse_range
 from hub.errors import HubError
 from hub.models import Application, Project, Repository, SourceState
-from hub.models.operation import UNFINISHED
 from hub.services.actors import Actor
 from hub.services.documents import InvalidDocument
 from hub.services.fences import judge_application
 
-LEVEL_USER = 3
-LEVEL_KNOWN = 2
+LEVEL_USER = looks.LEVEL_USER
+LEVEL_KNOWN = looks.LEVEL_KNOWN
 
 
 def document(app: Application) -> dict[str, Any]:
@@ -223,18 +223,37 @@ def refresh(actor: Actor, app: Application, *, hard: bool = False) -> uuid.UUID:
 
 
 @transaction.atomic
-def request_deletion(actor: Actor, app: Application, mode: str = "") -> None:
-    """Remove an Application: `cascade` deletes its objects first, `detach` leaves them (sync-semantics.md 10)."""
+def request_deletion(
+    actor: Actor, app: Application, mode: str = "", *, propagation: str = "", crds: Sequence[str] = ()
+) -> None:
+    """Remove an Application: `cascade` deletes its objects first, `detach` leaves them (sync-semantics.md 10).
+
+    `propagation` foreground or background; `crds` names CustomResourceDefinitions that go too: they stay otherwise.
+    Asked for again, it goes on with what was asked last.
+    """
     mode = mode or app.on_delete
     if mode not in Application.OnDelete.values:
         raise HubError(
             "invalid_mode", f"{mode!r} is neither cascade nor detach", "?mode=cascade or ?mode=detach"
         )
+    if propagation not in {"", "foreground", "background"}:
+        raise HubError(
+            "invalid_propagation",
+            f"{propagation!r} is neither foreground nor background",
+            "?propagation=background",
+        )
     Application.objects.filter(id=app.id).update(
         on_delete=mode, deletion_requested_at=timezone.now(), generation=F("generation") + 1
     )
-    app.operations.filter(phase__in=UNFINISHED).update(terminate_requested=True)
+    asked = {name: value for name, value in (("propagation", propagation), ("crds", list(crds))) if value}
+    operations.make_way(actor, app, asked if mode == Application.OnDelete.CASCADE else None)
     looks.ask([app.id], level=LEVEL_KNOWN)
     audit.record(
-        actor, f"delete ({mode})", resource="application", name=app.name, project=app.project.name, level=3
+        actor,
+        f"delete ({mode})",
+        resource="application",
+        name=app.name,
+        project=app.project.name,
+        level=3,
+        after=asked or None,
     )

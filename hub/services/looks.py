@@ -16,6 +16,10 @@ from hub.core import schedule
 from hub.models import Application, SourceState
 from hub.models.operation import UNFINISHED
 
+# Levels of comparison (sync-semantics.md 7.1): what is known, and what a person asks for.
+LEVEL_KNOWN = 2
+LEVEL_USER = 3
+
 
 def ask(applications: Iterable[uuid.UUID], *, level: int) -> list[uuid.UUID]:
     """Make these applications due now, at least at this level of comparison (sync-semantics.md 7.1).

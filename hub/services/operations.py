@@ -20,8 +20,8 @@ from hub.errors import HubError
 from hub.models import Application, ManifestSet, SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.services.actors import Actor
-from hub.services.applications import LEVEL_KNOWN, LEVEL_USER
 from hub.services.documents import InvalidDocument
+from hub.services.looks import LEVEL_KNOWN, LEVEL_USER
 
 RESOURCE = specs.record(
     {"group": specs.text(253), "kind": specs.text(63), "namespace": specs.text(63), "name": specs.text(253)},
@@ -183,6 +183,41 @@ def terminate(actor: Actor, app: Application) -> SyncOperation:
     return operation
 
 
+def make_way(actor: Actor, app: Application, deletion: Mapping[str, Any] | None) -> None:
+    """The Application is to go: what runs is terminated, what only waits is replaced by the deletion (10.2 item 1).
+
+    `deletion`: what was asked of it, None for a detach, which is no operation.
+    """
+    unfinished = list(app.operations.select_for_update().filter(phase__in=UNFINISHED))
+    under_way = [operation for operation in unfinished if operation.kind == SyncOperation.Kind.DELETE]
+    others = [operation for operation in unfinished if operation not in under_way]
+    ids = [operation.id for operation in others]
+    SyncOperation.objects.filter(id__in=ids).update(terminate_requested=True)
+    if deletion is None:
+        return
+    for operation in under_way:
+        # What was planned stays; the next attempt does as it is asked now.
+        operation.request = {**operation.request, **deletion}
+        operation.save(update_fields=["request"])
+    if under_way:
+        return
+    operation = SyncOperation(
+        application=app,
+        kind=SyncOperation.Kind.DELETE,
+        number=next_number(app),
+        initiator=actor.initiator(),
+        request={"retry": {"limit": -1}, **deletion},
+    )
+    _supersede([older for older in others if older.phase == SyncOperation.Phase.QUEUED], operation)
+    operation.save(force_insert=True)
+    SyncOperation.objects.filter(id__in=ids, phase=SyncOperation.Phase.SUPERSEDED).update(
+        superseded_by=operation
+    )
+    Application.objects.filter(id=app.id).update(
+        operation_phase=SyncOperation.Phase.QUEUED, operation_seq=operation.number
+    )
+
+
 @transaction.atomic
 def confirm(actor: Actor, app: Application, digest: str, choice: str = "") -> SyncOperation:
     """Confirm what waits under this digest: prunes, a deletion, an open hook decision, or a prune plan.
@@ -205,6 +240,10 @@ def confirm(actor: Actor, app: Application, digest: str, choice: str = "") -> Sy
             raise HubError(
                 "choice_needed", "say whether the hooks run or are skipped", "choice=run or choice=skip"
             )
+        if operation.wait.get("code") == "retry_pause" and choice != "skip":
+            raise HubError(
+                "choice_needed", "a deletion hook that failed runs again, or is skipped", "choice=skip"
+            )
         entry = {
             "digest": digest,
             "by": actor.name,
@@ -212,7 +251,9 @@ def confirm(actor: Actor, app: Application, digest: str, choice: str = "") -> Sy
             "sources": operation.wait.get("sources", []),
         }
         operation.confirmed = [*operation.confirmed, entry]
-        operation.save(update_fields=["confirmed"])
+        if operation.retry_at is not None:
+            operation.retry_at = timezone.now()
+        operation.save(update_fields=["confirmed", "retry_at"])
         looks.ask([app.id], level=LEVEL_KNOWN)
         return operation
     for ended in app.operations.exclude(phase__in=UNFINISHED).order_by("-number")[:20]:

@@ -46,7 +46,7 @@ The loop of one pass, as the caller (the hall) writes it:
 """
 
 from clusters.core.plan.build import build_plan
-from clusters.core.plan.decide import advance, next_step
+from clusters.core.plan.decide import advance, next_step, within_grace
 from clusters.core.plan.deletion import (
     DeletionFacts,
     DeletionRequest,
@@ -137,4 +137,5 @@ __all__ = [
     "stalls_at",
     "wanted_keys",
     "wants_discovery",
+    "within_grace",
 ]

@@ -17,7 +17,7 @@ from clusters.core.plan.ending import (
 )
 from clusters.core.plan.judge import observe
 from clusters.core.plan.model import Batch, SyncPlan, Task
-from clusters.core.plan.observed import Observed, Situation
+from clusters.core.plan.observed import Observed, Problem, Situation
 from clusters.core.plan.progress import Progress
 from clusters.core.plan.steps import Action, Done, Failed, Step, Verdict, Wait
 from clusters.core.plan.waits import wait_for_deletion, wait_for_running
@@ -80,14 +80,18 @@ def _fatal(situation: Situation) -> Failed | None:
 
 
 def _problem(situation: Situation) -> Verdict | None:
-    """Item 2: what may pass is waited for within its grace, then the hub says that it could not judge."""
     problem = situation.observed.problem
     if problem is None:
         return None
-    started = CLUSTER_GRACE_STARTED if situation.progress.writing else CLUSTER_GRACE
-    grace = {"spec": 0.0, "source": SOURCE_GRACE, "cluster": started}[problem.kind]
+    return within_grace(problem, situation.now, started=situation.progress.writing)
+
+
+def within_grace(problem: Problem, now: datetime, *, started: bool = False) -> Wait | Failed:
+    """Item 2: what may pass is waited for within its grace, then the hub says that it could not judge."""
+    cluster = CLUSTER_GRACE_STARTED if started else CLUSTER_GRACE
+    grace = {"spec": 0.0, "source": SOURCE_GRACE, "cluster": cluster}[problem.kind]
     until = problem.since + timedelta(seconds=grace)
-    if situation.now < until:
+    if now < until:
         return Wait(f"waiting until this passes: {problem.message}", until, "problem")
     return Failed(problem.message, phase="Error", code=f"{problem.kind}_error")
 

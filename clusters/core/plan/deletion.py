@@ -67,11 +67,13 @@ class DeletionRequest:
 @dataclass(frozen=True, slots=True)
 class DeletionFacts:
     """`desired`: the manifests of the last Succeeded Revision (or, after a failure, of the newest): only their deletion
-    hooks count. `violations`: the Project does not permit the object. `done_hooks`, `skipped_hooks`: task ids."""
+    hooks count. `violations`: the Project does not permit the object. `wanted_by`: an Application that wants it, too.
+    `done_hooks`, `skipped_hooks`: `<phase>/<source>`."""
 
     live: Mapping[ResourceKey, Manifest | None]
     desired: Sequence[Manifest] = ()
     violations: Mapping[ResourceKey, str] = field(default_factory=dict)
+    wanted_by: Mapping[ResourceKey, str] = field(default_factory=dict)
     confirmed: frozenset[ResourceKey] = frozenset()
     done_hooks: frozenset[str] = frozenset()
     skipped_hooks: frozenset[str] = frozenset()
@@ -146,6 +148,8 @@ def _kept(task: Task, found: Classified, request: DeletionRequest, facts: Deleti
         return "Delete=false"
     if found.kind == "skip":
         return "argocd.argoproj.io/hook: Skip"
+    if task.key in facts.wanted_by:
+        return f"application {facts.wanted_by[task.key]} wants it, too"
     refused = facts.violations.get(task.key)
     return f"left: not permitted ({refused})" if refused else ""
 

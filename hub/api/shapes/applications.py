@@ -107,6 +107,9 @@ Application = make(
     created_at=moment(),
     updated_at=moment(),
     deletion_requested_at=moment(),
+    deletion=s.DictField(
+        required=False, help_text="a rehearsed deletion: what would go, what would stay and why"
+    ),
     status=Status(),
 )
 ApplicationSummary = make(

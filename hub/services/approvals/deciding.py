@@ -24,9 +24,9 @@ from hub.core.approvals.votes import ineligible
 from hub.errors import HubError
 from hub.models import ApprovalRequest, User, Vote
 from hub.services.actors import Actor
-from hub.services.applications import LEVEL_USER
 from hub.services.approvals.policies import demand_of
 from hub.services.documents import InvalidDocument
+from hub.services.looks import LEVEL_USER
 
 State = ApprovalRequest.State
 NOT_FOUND = Refusal("not_found", "this approval does not exist, or you may not see it")

@@ -20,8 +20,8 @@ from hub.core.approvals import Demand, Happening, Question, Standing, Tally, aft
 from hub.core.windows import WindowTarget, decide_windows, read_windows
 from hub.models import Application, ApprovalRequest
 from hub.services.actors import SYSTEM, Actor
-from hub.services.applications import LEVEL_KNOWN
 from hub.services.approvals.policies import demand_of
+from hub.services.looks import LEVEL_KNOWN
 
 State = ApprovalRequest.State
 OPEN = (State.PENDING, State.APPROVED)
