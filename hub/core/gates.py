@@ -231,18 +231,28 @@ def heal_due(heals: LeafHeals, drifted_at: datetime, last_event: datetime, quiet
     return max(drifted_at, heals.last_end + timedelta(seconds=step))
 
 
-def after_heal(heals: LeafHeals, ended_at: datetime, *, wrote: bool = True) -> LeafHeals:
-    """A heal ended. One that found nothing to write counts for nothing (6.3)."""
+def after_heal(
+    heals: LeafHeals, ended_at: datetime, *, wrote: bool = True, failed: bool = False
+) -> LeafHeals:
+    """A heal ended. One that found nothing to write counts for nothing (6.3). One that failed counts (9.3), but what
+    differs after it was not put back by anybody: that is no reversal."""
+    if failed:
+        return replace(heals, count=heals.count + 1, last_end=ended_at, last_drift=ended_at)
     if not wrote:
         return heals
     return replace(heals, count=heals.count + 1, last_end=ended_at)
+
+
+def begin_anew(heals: LeafHeals) -> LeafHeals:
+    """A new Revision or a manual sync: counting starts anew. A fight goes on until nobody reverts."""
+    return heals if heals.fighting_since is not None else LeafHeals()
 
 
 def on_drift(heals: LeafHeals, paths: Iterable[str], now: datetime, manager: str = "") -> LeafHeals:
     """Drift was seen on these leaves. What drifts again after a heal is a reversal; three of one leaf within 10 min are
     a fight. Ten minutes without drift forget the count, thirty without a reversal end the fight."""
     heals = calm(heals, now)
-    reversal = heals.last_end is not None and (heals.last_drift is None or heals.last_drift <= heals.last_end)
+    reversal = heals.last_end is not None and (heals.last_drift is None or heals.last_drift < heals.last_end)
     reverted = dict(heals.reverted)
     fighting, path = heals.fighting_since, heals.fighting_path
     if reversal:

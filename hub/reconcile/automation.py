@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
+from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
 import hub.reconcile.consent as consent
@@ -14,8 +15,8 @@ import hub.reconcile.operating as operating
 import hub.reconcile.planning as planning
 import hub.reconcile.sourcing as sourcing
 from clusters.core.diff.fields import owners_of
-from clusters.core.manifests import FIELD_MANAGER, Manifest, ResourceKey, metadata_map
-from clusters.core.plan import Step, may_supersede
+from clusters.core.manifests import FIELD_MANAGER, Manifest, ResourceKey
+from clusters.core.plan import Step, may_supersede, resource_options
 from clusters.core.plan.retry import Unfinished
 from clusters.core.plan.steps import Action
 from clusters.services import carry_out
@@ -27,6 +28,7 @@ from hub.core.gates import (
     GateDecision,
     LeafHeals,
     after_heal,
+    begin_anew,
     calm,
     decide_auto_sync,
     fight_message,
@@ -34,7 +36,7 @@ from hub.core.gates import (
     on_drift,
 )
 from hub.core.plans import protected_kinds, prune_budget
-from hub.models import Application, SyncOperation
+from hub.models import Application, SourceState, SyncOperation
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
 from hub.reconcile.looking import Seen
@@ -43,6 +45,7 @@ from hub.reconcile.work import Work
 from hub.services import hints, operations
 
 MOST_ASKED_WHO = 10
+DEPENDS_ON_PACE = timedelta(seconds=10)
 DEPENDS_ON, ATTEMPTED = 5, 8  # gates of sync-semantics.md 9.1
 
 
@@ -58,6 +61,8 @@ def paused(frame: Frame) -> str:
 def begin(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work | None:
     """The operation that starts by itself now, or None with the gate that said no kept in the row."""
     frame.memory.pop("timer", None)
+    if picture.sync == "Synced":
+        frame.memory.pop("drifted", None)
     _calm(frame, picture)
     frame.caches["came_true"] = hoping.came_true(frame, seen)
     decision = decide_auto_sync(_facts(frame, desired, picture, running=""))
@@ -100,7 +105,7 @@ def supersede(frame: Frame, work: Work | None, desired: Desired, picture: Pictur
         names_revision=bool(operation.request.get("revisions")),
         wait_code=str(operation.wait.get("code", "")),
         stalled=bool(operation.wait.get("stalled")),
-        hook_running=operation.wait.get("code") == "hook",
+        hook_running=operations.hook_runs(operation),
     )
     answer, reason = may_supersede(older, mode=planning.options_of(frame.app).supersede)
     facts = _facts(frame, desired, picture, running=str(operation.number), yields=True)
@@ -113,15 +118,22 @@ def supersede(frame: Frame, work: Work | None, desired: Desired, picture: Pictur
 
 def after_operation(frame: Frame, work: Work) -> None:
     """A heal that ended counts for the pace of the next one (9.3); after a manual operation Git is asked (7.1)."""
-    if work.ended and not consent.automated(work.operation):
-        hints.poll_for(frame.app.id)
-    if not work.ended or work.operation.kind != SyncOperation.Kind.SELF_HEAL:
+    operation = work.operation
+    if not work.ended:
         return
-    ended = work.operation.finished_at or timezone.now()
+    if not consent.automated(operation):
+        hints.poll_for(frame.app.id)
     heals = _heals(frame)
-    for parts in work.operation.request.get("keys") or ():
+    if operation.kind != SyncOperation.Kind.SELF_HEAL:
+        if not operation.request.get("dry_run"):
+            _keep(frame, {key: begin_anew(held) for key, held in heals.items()})
+        return
+    ended = operation.finished_at or timezone.now()
+    failed = operation.phase != SyncOperation.Phase.SUCCEEDED
+    for parts in operation.request.get("keys") or ():
         key = ResourceKey(*parts)
-        heals[str(key)] = after_heal(heals.get(str(key), LeafHeals()), ended, wrote=key in work.changed)
+        held = heals.get(str(key), LeafHeals())
+        heals[str(key)] = after_heal(held, ended, wrote=key in work.changed, failed=failed)
     _keep(frame, heals)
     frame.memory["healed_at"] = ended.isoformat()
 
@@ -156,7 +168,7 @@ def _facts(
         waits_for=_waits_for(app) if picture.target_moved else (),
         window=consent.decide(frame, frame.now, manual=False),
         applies_left=len(picture.changed),
-        prunes_left=_prunes_left(frame, picture),
+        prunes_left=len(_free_extras(frame, picture)),
         hooks_changed=bool(picture.counts.get("hooks")),
         attempt=_attempt(frame, desired),
         slow_retry=planning.options_of(app).slow_retry,
@@ -164,18 +176,18 @@ def _facts(
     )
 
 
-def _prunes_left(frame: Frame, picture: Picture) -> int:
-    """Extras that an automated sync would really delete: not guarded, not kept by an annotation (4.3)."""
-    rules = frame.app.project.rules
+def _free_extras(frame: Frame, picture: Picture) -> set[ResourceKey]:
+    """Extras that an automated sync would really delete: not guarded, nothing that waits for a person (4.3)."""
+    rules, options = frame.app.project.rules, planning.options_of(frame.app)
     guarded, budget = protected_kinds(rules), prune_budget(rules)
-    free = []
+    free = set()
     for key in picture.extras:
         live = frame.caches.get("extras", {}).get(key) or {"metadata": {}}
-        options = str(metadata_map(live, "annotations").get("argocd.argoproj.io/sync-options") or "")
-        kept = metadata_map(live, "annotations").get("helm.sh/resource-policy") == "keep"
-        if key[:2] not in guarded and not kept and "Prune=" not in options:
-            free.append(key)
-    return 0 if budget.broken(len(free), len(frame.rows)) else len(free)
+        own, row = resource_options(options, None, live)[0], frame.rows.get(key)
+        adopted = row is not None and row.adopted
+        if key[:2] not in guarded and own.prune == "true" and not own.keep and not adopted:
+            free.add(key)
+    return set() if budget.broken(len(free), len(frame.rows)) else free
 
 
 def _attempt(frame: Frame, desired: Desired) -> Attempt | None:
@@ -198,20 +210,23 @@ def _waits_for(app: Application) -> list[str]:
     if not wanted:
         return []
     names = [each.application for each in wanted]
-    rows = {row.name: row for row in Application.objects.filter(name__in=names)}
+    behind = SourceState.objects.filter(application=OuterRef("id")).exclude(wanted=F("revision"))
+    found = Application.objects.filter(name__in=names).annotate(behind=Exists(behind))
+    rows = {row.name: row for row in found}
     waiting = []
     for each in wanted:
         row = rows.get(each.application)
-        synced = row is not None and row.sync_status == "Synced"
-        healthy = row is not None and row.health_status == "Healthy"
-        fine = {
-            "Synced": synced,
-            "Healthy": healthy,
-            "Succeeded": row is not None and row.operation_phase == "Succeeded",
-        }
-        if not fine.get(each.condition, synced and healthy):
+        # One that has not rendered its newest commit yet says nothing about it.
+        if row is None or row.behind or not _is_ready(row, each.condition):
             waiting.append(each.application)
     return waiting
+
+
+def _is_ready(row: Application, condition: str) -> bool:
+    synced, healthy = row.sync_status == "Synced", row.health_status == "Healthy"
+    if condition == "Succeeded":
+        return row.operation_phase == "Succeeded" and row.synced_digest == row.manifest_digest
+    return {"Synced": synced, "Healthy": healthy}.get(condition, synced and healthy)
 
 
 def _new(frame: Frame, kind: str, name: str, request: dict[str, Any], desired: Desired) -> Work:
@@ -234,7 +249,9 @@ def _heal(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work 
     heals = _heals(frame)
     healed_at = _time(frame.memory.get("healed_at"))
     quiet = healed_at is None or now - healed_at > timedelta(seconds=QUIET_S)
-    keys = sorted(picture.changed | (picture.extras if _policy(frame.app)["prune"] else set()))
+    # What waits for a person waits at the next sync: it must not hold up a heal.
+    keys = sorted(picture.changed | (_free_extras(frame, picture) if _policy(frame.app)["prune"] else set()))
+    last_event = _last_event(frame, picture, now)
     managers = _managers(frame, seen, keys)
     due: list[ResourceKey] = []
     later: list[datetime] = []
@@ -242,7 +259,7 @@ def _heal(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work 
         paths = [str(line["path"]) for line in (frame.rows[key].drift if key in frame.rows else [])] or ["."]
         held = on_drift(heals.get(str(key), LeafHeals()), paths, now, managers.get(key, ""))
         heals[str(key)] = held
-        at = heal_due(held, now, now, quiet)
+        at = heal_due(held, now, last_event, quiet)
         if at <= now:
             due.append(key)
         else:
@@ -255,6 +272,14 @@ def _heal(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work 
         return None
     request = {"prune": _policy(frame.app)["prune"], "keys": [list(key) for key in due]}
     return _new(frame, SyncOperation.Kind.SELF_HEAL, "self-heal", request, desired)
+
+
+def _last_event(frame: Frame, picture: Picture, now: datetime) -> datetime:
+    """When the present difference came to be what it is: a pass that sees it again is no event."""
+    held = frame.memory.get("drifted") or ["", None]
+    if held[0] != picture.drift_digest:
+        held = frame.memory["drifted"] = [picture.drift_digest, now.isoformat()]
+    return _time(held[1]) or now
 
 
 def _managers(frame: Frame, seen: Seen, keys: list[ResourceKey]) -> dict[ResourceKey, str]:
@@ -330,6 +355,9 @@ def _calm(frame: Frame, picture: Picture) -> None:
 def _look_again(frame: Frame, decision: GateDecision) -> None:
     hopes = decision.gate == ATTEMPTED and bool((frame.memory.get("attempted") or {}).get("hopes"))
     moments = [decision.at, frame.now + hoping.PACE if hopes else None]
+    if decision.gate == DEPENDS_ON:
+        # Nobody tells when another Application becomes ready.
+        moments.append(frame.now + DEPENDS_ON_PACE)
     if any(moments):
         frame.memory["timer"] = min(moment for moment in moments if moment is not None).isoformat()
 

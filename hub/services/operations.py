@@ -15,6 +15,7 @@ import hub.services.approvals as approvals
 import hub.services.audit as audit
 import hub.services.leases as leases
 import hub.services.looks as looks
+from clusters.core.plan import parse_sync_options
 from hub.core import specs
 from hub.errors import HubError
 from hub.models import Application, ManifestSet, SyncOperation
@@ -66,6 +67,8 @@ def read_request(doc: Any) -> dict[str, Any]:
     values = REQUEST(doc or {}, "", errors)
     if values.get("strategy", "hook") not in {"hook", "apply"}:
         errors["strategy"] = ["must be hook or apply"]
+    if "sync_options" not in errors and (wrong := parse_sync_options(values.get("sync_options"))[1]):
+        errors["sync_options"] = list(wrong)
     if errors:
         raise InvalidDocument(errors, code="invalid", status=400)
     return dict(values)
@@ -84,7 +87,8 @@ def request(
         raise HubError("deletion_in_progress", f"{app.name} is being deleted", status=409)
     unfinished = list(app.operations.select_for_update().filter(phase__in=UNFINISHED))
     for operation in unfinished:
-        if operation.kind == kind and operation.request == dict(values):
+        ending = operation.terminate_requested or operation.phase == SyncOperation.Phase.TERMINATING
+        if not ending and operation.kind == kind and operation.request == dict(values):
             return operation, False
     operation = SyncOperation(
         application=app,
@@ -138,6 +142,8 @@ def supersedable(operation: SyncOperation) -> bool:
     """Nothing of it runs: it is queued, waits to retry, or waits for people or a window (3.11)."""
     if operation.phase == SyncOperation.Phase.QUEUED:
         return True
+    if operation.terminate_requested or hook_runs(operation):
+        return False
     waiting_for = operation.wait.get("code", "")
     return operation.phase == SyncOperation.Phase.RUNNING and waiting_for in {
         "retry_pause",
@@ -147,6 +153,12 @@ def supersedable(operation: SyncOperation) -> bool:
         "hook_decision",
         "problem",
     }
+
+
+def hook_runs(operation: SyncOperation) -> bool:
+    """Whether a hook of the attempt that is under way runs: it is never interrupted by another operation (3.11)."""
+    rests = operation.wait.get("code") == "retry_pause"
+    return not rests and any(row.get("hook") and row.get("state") == "Running" for row in operation.results)
 
 
 def _supersede(unfinished: list[SyncOperation], by: SyncOperation) -> None:
@@ -256,7 +268,8 @@ def confirm(actor: Actor, app: Application, digest: str, choice: str = "") -> Sy
         operation.save(update_fields=["confirmed", "retry_at"])
         looks.ask([app.id], level=LEVEL_KNOWN)
         return operation
-    for ended in app.operations.exclude(phase__in=UNFINISHED).order_by("-number")[:20]:
+    offers = app.operations.exclude(phase__in=UNFINISHED).filter(wait__has_key="prune_plan")
+    for ended in offers.order_by("-number")[:20]:
         plan = ended.wait.get("prune_plan") or {}
         if len(digest) >= 12 and str(plan.get("digest") or "").startswith(digest):
             objects = plan["objects"]
@@ -281,15 +294,23 @@ def rollback(
         .exclude(manifest_digest="")
         .first()
     )
+    if target is not None and not leaves_state(target):
+        target = None
     if target is None or not ManifestSet.objects.filter(digest=target.manifest_digest).exists():
         raise HubError(
             "no_such_state", f"operation {number} of {app.name} left no state to go back to", status=404
         )
     if until not in {"next-change", "manual"}:
         try:
-            datetime.fromisoformat(until)
+            zoned = datetime.fromisoformat(until).tzinfo is not None
         except ValueError:
-            raise HubError("invalid_until", f"{until!r} is neither next-change, manual nor a time") from None
+            zoned = False
+        if not zoned:
+            raise HubError(
+                "invalid_until",
+                f"{until!r} is neither next-change, manual nor a time with its zone",
+                "until=2026-12-31T10:00:00Z",
+            )
     before = app.pin or {}
     # The newest commit may be ahead of what was rendered: both are bad until something newer comes.
     newest = list(app.source_states.order_by("index").values_list("wanted", flat=True))
@@ -312,6 +333,12 @@ def rollback(
     Application.objects.filter(id=app.id).update(pin=pin)
     values = {"prune": True, "rollback_to": number, "reason": reason}
     return request(actor, app, values, kind=SyncOperation.Kind.ROLLBACK)[0]
+
+
+def leaves_state(operation: SyncOperation) -> bool:
+    """Whether a rollback may go back to it: it set the whole Application, not a part, and not in rehearsal (2.3, 9.3)."""
+    whole = operation.kind in {SyncOperation.Kind.SYNC, SyncOperation.Kind.ROLLBACK}
+    return whole and not any(operation.request.get(name) for name in ("dry_run", "resources", "labels"))
 
 
 @transaction.atomic
