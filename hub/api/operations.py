@@ -81,8 +81,10 @@ def rows(request: Request) -> Any:
 
 
 def needed_right(request: dict[str, Any]) -> list[str]:
-    """What a sync needs besides `sync`: another Revision, force or skipped hooks override the Application (AC2)."""
-    overrides = request.get("revisions") or request.get("force") or request.get("skip_hooks")
+    """What a sync needs besides `sync`: another Revision, Replace, Force or another choice of hooks override the
+    Application (AC2, sync-semantics.md 12 rule 6)."""
+    asked = ("revisions", "force", "skip_hooks", "run_all_hooks", "sync_options")
+    overrides = any(request.get(name) for name in asked) or request.get("strategy") == "apply"
     return ["sync", "override"] if overrides else ["sync"]
 
 

@@ -105,6 +105,9 @@ def keep(frame: Frame, work: Work, outcome: Outcome) -> None:
     )
     metadata = answer["metadata"]
     work.kept.add(action.key)
+    row = frame.rows.get(action.key)
+    if row is not None and row.completed_at is not None and row.uid != metadata.get("uid", ""):
+        frame.change(action.key, completed_at=None)  # that was the Job before this one
     frame.change(
         action.key,
         version=answer["apiVersion"].rpartition("/")[2],

@@ -187,11 +187,13 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
     if had_baseline and known and live is None and not facts.run_once_finished:
         picture.gone.append({"key": str(key), "uid": row.uid if row else ""})
     health = health_of(frame, live) if live is not None else None
+    if facts.run_once_finished and row is not None and row.health:
+        health = Health(row.health, row.health_message)
     _write_row(frame, key, verdict, health, live, lines, had_baseline)
     frame.change(key, wave=desired.classes[key].wave, version=target["apiVersion"].rpartition("/")[2])
     if facts.run_once_finished:
-        # Removed by its TTL: it counts as there, with nothing to say about the health of the whole (12 rule 10).
-        return Part(key, None, target, had_baseline=False)
+        # Removed by its TTL: it counts as there, with its last result (12 rule 10).
+        return Part(key, health, target, had_baseline=False)
     return Part(key, health, live, had_baseline=had_baseline)
 
 

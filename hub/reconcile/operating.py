@@ -73,13 +73,21 @@ def load(frame: Frame, operation: SyncOperation | None, desired: Desired) -> Wor
         return None
     work = works.read(operation)
     work.desired = desired
-    if operation.manifest_digest:
+    if operation.manifest_digest and not _takes_newest(frame, operation, desired):
         if operation.manifest_digest != desired.digest:
             digest, revisions = operation.manifest_digest, list(operation.revisions)
             work.desired = sourcing.load(frame, digest, desired.catalogue, tuple(revisions))
     elif operation.request.get("revisions"):
         _ask_for_revisions(frame, work, desired)
     return work
+
+
+def _takes_newest(frame: Frame, operation: SyncOperation, desired: Desired) -> bool:
+    """Whether the attempt that begins now is for the newest commit: `retry.refresh` asks for that (3.10)."""
+    follows = operation.kind == SyncOperation.Kind.SYNC and not operation.request.get("revisions")
+    begins = operation.retry_at is not None and operation.retry_at <= timezone.now()
+    fresh = desired.loaded and desired.problem is None
+    return follows and begins and fresh and retry_policy(frame.app, operation).refresh
 
 
 def _ask_for_revisions(frame: Frame, work: Work, desired: Desired) -> None:
@@ -125,6 +133,9 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
             return
         if stepped and fencing.read_again(frame):
             continue
+        if verdict.name != "dry_run" and work.operation.wait.get("code") != "approval":
+            # It waits for nothing any more, and so gives way to nobody (3.11).
+            work.operation.wait = {}
         _store(frame, work)
         unclaimed = approving.claim(frame, work, verdict)
         if unclaimed is not None:
@@ -228,6 +239,8 @@ def _store(frame: Frame, work: Work) -> None:
 def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
     operation = work.operation
     if isinstance(verdict, Wait):
+        # Known from now on, whatever ends this operation: a hook that succeeded does not run again (12 rule 6).
+        _remember_hooks(frame, work)
         approving.request(frame, work, verdict)
         work.wait_until = verdict.until
         operation.wait = {
@@ -256,7 +269,7 @@ def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
     )
     if retry is None or operation.terminate_requested:
         end(frame, work, Phase.ERROR if verdict.phase == "Error" else Phase.FAILED, verdict.message)
-        operation.wait = {"code": verdict.code, "details": list(verdict.details)[:50]}
+        operation.wait |= {"code": verdict.code, "details": list(verdict.details)[:50]}
         if verdict.code.startswith("approval_") and "attempted" in frame.memory:
             frame.memory["attempted"]["by_approval"] = True
         return
@@ -300,7 +313,8 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
     _remember_hooks(frame, work)
     _offer_prune_plan(work)
     asked = operation.request
-    partial = asked.get("resources") or asked.get("keys") or operation.kind == SyncOperation.Kind.TAKEOVER
+    partial = any(asked.get(name) for name in ("resources", "labels", "keys"))
+    partial = partial or operation.kind == SyncOperation.Kind.TAKEOVER
     full = not partial and not work.plan.dry_run
     if phase == Phase.SUCCEEDED and not work.plan.dry_run:
         spaces.remember(frame, work.plan.namespace_wish)
@@ -326,11 +340,14 @@ def _remember_hooks(frame: Frame, work: Work) -> None:
         return
     successes = hook_successes(work.plan, work.progress)
     if successes:
-        hooks = dict(frame.memory.get("hooks") or {})
+        hooks, number = dict(planning.hook_memory(frame)), str(work.operation.number)
         hooks.update(
-            {name: [s.fingerprint, s.operation, s.revision, list(s.images)] for name, s in successes.items()}
+            {
+                name: [s.fingerprint, s.operation, s.revision, list(s.images), number]
+                for name, s in successes.items()
+            }
         )
-        frame.memory["hooks"] = hooks
+        frame.memory["hooks"], frame.memory["hooks_at"] = hooks, planning.destination(frame.app)
 
 
 def _offer_prune_plan(work: Work) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import cast
+from typing import Any, cast
 
 import hub.reconcile.fencing as fencing
 import hub.reconcile.sourcing as sourcing
@@ -52,6 +52,7 @@ def plan_request(frame: Frame, operation: SyncOperation, desired: Desired) -> Pl
         resources=tuple(_chosen(row) for row in asked.get("resources") or ()),
         labels=tuple(f"{name}={value}" for name, value in (asked.get("labels") or {}).items()),
         keys=keys,
+        may_empty=bool(((app.sync_policy or {}).get("automated") or {}).get("allow_empty")),
         namespace_metadata=spaces.wanted(frame, desired),
         namespace_manager=spaces.manager(frame),
         namespace_stale=spaces.is_stale(frame, desired),
@@ -71,7 +72,9 @@ def plan_request(frame: Frame, operation: SyncOperation, desired: Desired) -> Pl
 
 
 def _chosen(row: Mapping[str, str]) -> str:
-    return f"{row.get('group', '')}:{row['kind']}:{row.get('namespace', '')}/{row['name']}"
+    """Without a namespace it is meant in every one, and a cluster-scoped object has none."""
+    place = f"{row['namespace']}/" if row.get("namespace") else ""
+    return f"{row.get('group', '')}:{row['kind']}:{place}{row['name']}"
 
 
 def plan_facts(
@@ -91,7 +94,7 @@ def plan_facts(
         in_place=frozenset(
             key for key in picture.in_place if desired.hashes.get(key) == frame.rows[key].desired_hash
         ),
-        hooks={name: HookSuccess(*value) for name, value in (frame.memory.get("hooks") or {}).items()},
+        hooks={name: HookSuccess(*value) for name, value in hook_memory(frame).items()},
         hook_choices=hook_choices(operation),
         installed=installed_at(frame) == destination(frame.app),
         confirmed_prunes=_confirmed_prunes(operation),
@@ -105,6 +108,13 @@ def plan_facts(
         protected_kinds=protected_kinds(rules),
         budget=prune_budget(rules),
     )
+
+
+def hook_memory(frame: Frame) -> dict[str, list[Any]]:
+    """What is known of former successes of hooks; those of another destination are none here (12 rule 6)."""
+    held: dict[str, list[Any]] = frame.memory.get("hooks") or {}
+    here = destination(frame.app)
+    return held if frame.memory.get("hooks_at", here) == here else {}
 
 
 def destination(app: Application) -> list[str]:

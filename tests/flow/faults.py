@@ -105,6 +105,20 @@ def killing(monkeypatch: pytest.MonkeyPatch, at: int | None) -> Iterator[Countdo
         yield countdown
 
 
+@contextmanager
+def before_steps(look: Callable[..., object]) -> Iterator[None]:
+    """Calls `look` right before each Step of an operation is carried out."""
+    real = operating.carry_out
+
+    def carried(connection: Any, step: Step) -> list[Outcome]:
+        look(step)
+        return real(connection, step)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(operating, "carry_out", carried)
+        yield
+
+
 def one_pass(app: Application) -> str:
     """One pass in this thread, its polls included; the phase of the operation after it."""
     result = reconcile(app.id)

@@ -28,12 +28,17 @@ _WAITING = ("field=", "label=")
 
 @dataclass(frozen=True, slots=True)
 class HookSuccess:
-    """The last success of one hook: same Application, destination and key."""
+    """The last success of one hook: same Application, destination and key. `number` is how people know the operation."""
 
     fingerprint: str
     operation: str
     revision: str = ""
     images: tuple[str, ...] = ()
+    number: str = ""
+
+    @property
+    def named(self) -> str:
+        return self.number or self.operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,13 +204,13 @@ def _on_change(manifest: Manifest, facts: HookFacts, print_: str, warnings: tupl
         return HookChoice("run", "unknown", f"runs because its inputs are not known: {why}", print_, warnings)
     if last.fingerprint != print_:
         return HookChoice(
-            "run", "changed", f"its inputs changed since operation {last.operation}", print_, warnings
+            "run", "changed", f"its inputs changed since operation {last.named}", print_, warnings
         )
     again = facts.attempt > 1 and last.operation == facts.operation
     if again and annotations.get(RERUN_ON_RETRY) == "true":
         return HookChoice("run", "retry", "runs again at a retry", print_, warnings)
     revision = f" (revision {last.revision[:7]})" if last.revision else ""
-    reason = f"fingerprint {print_[:6]} unchanged since operation {last.operation}{revision}"
+    reason = f"fingerprint {print_[:6]} unchanged since operation {last.named}{revision}"
     return HookChoice("skip", "unchanged", reason, print_, warnings)
 
 

@@ -60,6 +60,10 @@ class _Builder:
         prunes, findings = prune_tasks(request, self.facts, self.selection)
         self.tasks += prunes
         self.findings += findings
+        if request.kind == "sync":
+            for choice in self.selection.unmet(task.key for task in self.tasks):
+                text = f"nothing of this application is {choice}"
+                self.invalid.append(InvalidTask(ResourceKey("", choice, "", ""), text, "nothing_chosen"))
         ordered = sorted(place_prunes(self.tasks), key=sort_key)
         tasks = bubble(ordered, self.served_by)
         return SyncPlan(

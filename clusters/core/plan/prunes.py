@@ -65,7 +65,9 @@ def prune_tasks(
         if live is not None and managed_by(live, request.application, request.hub_id)
     )
     confirmed = all(facts.confirmed_prunes.get(t.key) == t.live_uid for t in planned)
-    broken = "" if confirmed else facts.budget.broken(len(planned), managed)
+    empties = not request.may_empty and all(classify(m).kind != "resource" for m in facts.desired)
+    broken = "nothing is wanted any more" if empties else facts.budget.broken(len(planned), managed)
+    broken = "" if confirmed else broken
     guards = {t.id: reason for t in planned if (reason := _guard(t, facts, broken))}
     name = prune_digest(t for t in planned if t.id in guards)[:12]
     tasks = [

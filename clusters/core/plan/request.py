@@ -47,7 +47,8 @@ DEFAULT_BUDGET = PruneBudget()
 class PlanRequest:
     """Who asks for what. `resources` choose by `group:Kind:namespace/name` (`!` excludes), `keys` are those of a heal.
 
-    `identity` (app_uid, cluster_uid, sources, manifest_digest) goes into the plan digest only.
+    `identity` (app_uid, cluster_uid, sources, manifest_digest) goes into the plan digest only. `may_empty`: when nothing is
+    wanted, everything may be pruned without asking people.
     """
 
     operation: str
@@ -68,6 +69,7 @@ class PlanRequest:
     resources: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     keys: frozenset[ResourceKey] = frozenset()
+    may_empty: bool = True
     namespace_metadata: Mapping[str, Mapping[str, str]] | None = None
     namespace_manager: str = ""
     namespace_stale: bool = False

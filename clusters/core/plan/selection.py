@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clusters.core.manifests import Manifest, ResourceKey, metadata_map
@@ -29,6 +29,10 @@ class Choice:
             raise ValueError(f"{text!r} is not of the form group:Kind:namespace/name")
         namespace, slash, name = parts[2].rpartition("/")
         return cls(excludes, parts[0], parts[1], namespace if slash else "*", name)
+
+    def __str__(self) -> str:
+        place = f"{self.namespace}/" if self.namespace not in ("", "*") else ""
+        return f"{self.group}:{self.kind}:{place}{self.name}"
 
     def matches(self, key: ResourceKey) -> bool:
         wanted = (self.group, self.kind, self.namespace, self.name)
@@ -68,6 +72,12 @@ class Selection:
             return False
         labels = metadata_map(obj, "labels")
         return all(_label_holds(text, labels) for text in self.labels)
+
+    def unmet(self, keys: Iterable[ResourceKey]) -> list[str]:
+        """Choices by which nothing was chosen: a sync of them would do nothing and call that success."""
+        known = list(keys)
+        wanted = [choice for choice in self.choices if not choice.excludes]
+        return [str(choice) for choice in wanted if not any(choice.matches(key) for key in known)]
 
 
 def _label_holds(text: str, labels: Mapping[str, object]) -> bool:
