@@ -71,6 +71,11 @@ def _walk(frame: Frame) -> None:
     if work is not None:
         operating.walk(frame, work, desired, seen, picture)
         automation.after_operation(frame, work)
+        if (heal := automation.beside(frame, work, desired, seen)) is not None:
+            operating.put_aside(frame, work)
+            work = heal
+            operating.walk(frame, work, desired, seen, picture)
+            automation.after_operation(frame, work)
         picture = judging.judge(frame, desired, seen)
     concluding.conclude(frame, desired, seen, picture, work, found)
     sharing.tell_owners(frame)

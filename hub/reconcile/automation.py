@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
@@ -69,14 +70,28 @@ def begin(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work 
     frame.app.gate = {} if decision.allowed else {"gate": decision.gate, "reason": decision.reason}
     if not decision.allowed:
         _look_again(frame, decision)
-        return _defend(frame, desired, seen) if decision.gate == DEPENDS_ON else None
+        waits = decision.gate == DEPENDS_ON or (decision.gate == ATTEMPTED and _refused(frame))
+        return _defend(frame, desired, seen) if waits else None
     if decision.kind == "self-heal":
         return _heal(frame, desired, seen, picture)
     return _new(frame, SyncOperation.Kind.SYNC, "auto-sync", {"prune": _policy(frame.app)["prune"]}, desired)
 
 
+def beside(frame: Frame, work: Work, desired: Desired, seen: Seen) -> Work | None:
+    """A heal that may run while this operation waits for people, before its first write (9.1 gate 3)."""
+    asks = work.operation.wait.get("code") in operating.ASKS_PEOPLE
+    queued = work.operation.phase == SyncOperation.Phase.QUEUED
+    return _defend(frame, desired, seen) if asks and queued else None
+
+
+def _refused(frame: Frame) -> bool:
+    """People said no to the newest Revision: what was synced last is what counts."""
+    return bool((frame.memory.get("attempted") or {}).get("by_approval"))
+
+
 def _defend(frame: Frame, desired: Desired, seen: Seen) -> Work | None:
-    """While a newer Revision waits for another Application, drift from what was synced last is healed (9.3)."""
+    """While a newer Revision waits for another Application or for people, drift from what was synced last is healed
+    (9.3)."""
     app = frame.app
     if not app.synced_digest or not _policy(app)["self_heal"]:
         return None
@@ -84,7 +99,8 @@ def _defend(frame: Frame, desired: Desired, seen: Seen) -> Work | None:
     if not synced.loaded:
         return None
     held = judging.judge(frame, synced, seen)
-    decision = decide_auto_sync(_facts(frame, synced, held, running=""))
+    facts = _facts(frame, synced, held, running="")
+    decision = decide_auto_sync(replace(facts, attempt=Attempt("", succeeded=True), new_revision=False))
     work = None
     if decision.allowed and decision.kind == "self-heal":
         held.extras.clear()  # what the newer Revision adds or drops is its own affair

@@ -119,6 +119,8 @@ def _describe(frame: Frame, desired: Desired, picture: Picture, work: Work | Non
     app.sync_status, app.counts = picture.sync, picture.counts
     app.health_status, app.health_message = picture.health.status, picture.health.message[:500]
     app.operation_phase = work.operation.phase if work is not None else _ended(app.operation_phase)
+    if frame.another_waits and app.operation_phase not in UNFINISHED:
+        app.operation_phase = SyncOperation.Phase.QUEUED
     app.observed_generation = app.generation
     if desired.problem is not None:
         transient = (

@@ -54,6 +54,7 @@ from hub.reconcile.work import Work
 from hub.services import operations
 
 Phase = SyncOperation.Phase
+ASKS_PEOPLE = frozenset({"approval", "hook_decision"})
 
 
 def unfinished(frame: Frame) -> SyncOperation | None:
@@ -64,6 +65,7 @@ def unfinished(frame: Frame) -> SyncOperation | None:
     if frame.app.operation_phase not in UNFINISHED and not frame.lease.lost_before:
         return None
     found = operations.unfinished(frame.app.id)
+    frame.another_waits = len(found) > 1
     return found[0] if found else None
 
 
@@ -133,6 +135,7 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
             return
         if stepped and fencing.read_again(frame):
             continue
+        work.operation.phase = Phase.TERMINATING if verdict.name == "terminate" else Phase.RUNNING
         if verdict.name != "dry_run" and work.operation.wait.get("code") != "approval":
             # It waits for nothing any more, and so gives way to nobody (3.11).
             work.operation.wait = {}
@@ -236,6 +239,14 @@ def _store(frame: Frame, work: Work) -> None:
         work.kept.clear()
 
 
+def put_aside(frame: Frame, work: Work) -> None:
+    """Store an operation that waits for people, because another one runs in this pass."""
+    with transaction.atomic():
+        work.save_values()
+        works.save_operation(frame, work)
+    frame.another_waits = True
+
+
 def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
     operation = work.operation
     if isinstance(verdict, Wait):
@@ -255,6 +266,9 @@ def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
         operation.message = verdict.reason[:1000]
         if operation.terminate_requested:
             operation.phase = Phase.TERMINATING
+        elif verdict.code in ASKS_PEOPLE and not (work.progress and work.progress.writing):
+            # It has not begun: a heal may run beside it (9.1 gate 3).
+            operation.phase = Phase.QUEUED
         return
     if isinstance(verdict, Done):
         end(frame, work, Phase.SUCCEEDED, verdict.message)

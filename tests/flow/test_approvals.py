@@ -53,7 +53,7 @@ def gated(world: World, leads: tuple[User, User]) -> Application:
 def _push(world: World, app: Application, colour: str) -> ApprovalRequest:
     world.commit({"deploy/config.yaml": CONFIG % colour})
     world.poll()
-    world.run(app, until=lambda a: _waits(a) and a.operation_phase == "Running")
+    world.run(app, until=lambda a: _waits(a) and a.operation_phase == "Queued")
     return _open()
 
 
@@ -88,7 +88,7 @@ def test_approved_is_what_is_applied(world: World, gated: Application, leads: tu
         _vote(user, first)
     world.commit({"deploy/config.yaml": CONFIG % "red"})
     world.poll()
-    world.run(gated, until=lambda a: ApprovalRequest.objects.count() == 2 and a.operation_phase == "Running")
+    world.run(gated, until=lambda a: ApprovalRequest.objects.count() == 2 and a.operation_phase == "Queued")
     first.refresh_from_db()
     second = _open()
     assert (first.state, first.superseded_by, second.state) == ("superseded", second, "pending")
@@ -257,4 +257,37 @@ def test_terminating_a_waiting_operation_cancels_its_request(world: World, gated
     world.run(gated, until=lambda a: a.operation_phase == "Failed")
     row.refresh_from_db()
     assert row.state == "cancelled"
+    assert _colour(world) == "blue"
+
+
+def test_drift_is_healed_while_a_newer_revision_waits_for_votes(
+    world: World, gated: Application, leads: tuple[User, User]
+) -> None:
+    """The heal restores what was approved before, runs beside the operation that waits, and leaves its request alone."""
+    row = _push(world, gated, "green")
+    world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": "pink"}}, "shop")
+    world.run(gated, until=lambda a: a.operations.filter(kind="self-heal", phase="Succeeded").exists())
+    assert _colour(world) == "blue"
+    assert (gated.operation_phase, gated.operations.get(kind="sync", phase="Queued").wait["code"]) == (
+        "Queued",
+        "approval",
+    )
+    row.refresh_from_db()
+    assert row.state == "pending"
+    for user in leads:
+        _vote(user, row)
+    world.run(gated, until=lambda a: a.operation_phase == "Succeeded")
+    assert _colour(world) == "green"
+
+
+def test_drift_is_healed_after_people_refused_the_newer_revision(
+    world: World, gated: Application, leads: tuple[User, User]
+) -> None:
+    row = _push(world, gated, "green")
+    approvals.decide(
+        person(leads[0]), leads[0], row.number, decision="reject", digest=row.digest, reason="no"
+    )
+    world.run(gated, until=lambda a: a.operation_phase == "Failed")
+    world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": "pink"}}, "shop")
+    world.run(gated, until=lambda a: a.operations.filter(kind="self-heal", phase="Succeeded").exists())
     assert _colour(world) == "blue"

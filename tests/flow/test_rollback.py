@@ -83,7 +83,7 @@ def test_a_rollback_asks_what_to_do_with_the_migration(world: World) -> None:
     operation = operations.rollback(DANA, app, 1)
     world.run(app, until=lambda a: bool(a.operations.first().wait.get("digest")), passes=50)
     operation.refresh_from_db()
-    assert (operation.phase, operation.wait["code"]) == ("Running", "hook_decision")
+    assert (operation.phase, operation.wait["code"]) == ("Queued", "hook_decision")
     operations.confirm(DANA, app, operation.wait["digest"], "skip")
     world.run(app, until=lambda a: a.operation_phase == "Succeeded", passes=100)
     operation.refresh_from_db()
