@@ -70,6 +70,8 @@ class Application(models.Model):
     fence = models.PositiveBigIntegerField(default=0)
     lost_passes = models.PositiveSmallIntegerField(default=0)
     deletion_requested_at = models.DateTimeField(null=True, blank=True)
+    # Who asked for the deletion, as an operation's initiator.
+    deletion_requested_by = models.JSONField(default=dict, blank=True, db_default={})
     created_at = models.DateTimeField(auto_now_add=True)
     updated_at = models.DateTimeField(auto_now=True)
 

@@ -145,6 +145,8 @@ class CommandToken(models.Model):
     hash = models.CharField(primary_key=True, max_length=64)
     application = models.ForeignKey("hub.Application", on_delete=models.CASCADE, related_name="+")
     action = models.CharField(max_length=16)
+    # The number of the operation whose state a rollback goes back to, as its button said.
+    target = models.PositiveBigIntegerField(null=True, blank=True)
     expires_at = models.DateTimeField(db_index=True)
 
 

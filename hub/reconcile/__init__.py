@@ -101,6 +101,8 @@ def _delete(frame: Frame, operation: SyncOperation | None, catalogue: Catalogue)
     picture = judging.judge(frame, desired, seen)
     operating.walk(frame, work, desired, seen, picture)
     deleting.remember(frame, work)
+    if deleting.refused(work):
+        deleting.withdraw(frame)
     concluding.conclude(frame, desired, seen, judging.judge(frame, desired, seen), work)
     if work.operation.phase == SyncOperation.Phase.SUCCEEDED:
         deleting.archive(frame)

@@ -6,14 +6,17 @@ again from live and Git, and only an equal digest, counted votes and matching po
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.utils import timezone
 
+import hub.reconcile.pinning as pinning
 import hub.reconcile.planning as planning
 import hub.source as source
+from clusters.core.manifests import ResourceKey
 from clusters.core.plan import ApprovalFact, Progress, Step, Wait, build_plan, describe, plan_digest
 from hub.core.approvals import Demand
 from hub.core.sources import Resolution
@@ -57,12 +60,23 @@ def _demand(frame: Frame, work: Work) -> Demand | None:
     return found
 
 
+def guards_prunes(frame: Frame, keys: Iterable[ResourceKey]) -> bool:
+    """Whether a policy asks for consent before these go. A heal restores what was applied last, and deletes nothing that
+    people want to be asked about (sync-semantics.md 12 rule 14)."""
+    prune = [{"key": str(key), "uid": ""} for key in sorted(keys)]
+    if not prune or not approvals.any_policy():
+        return False
+    plan = {"changes": [], "change_count": 0, "prune": prune, "prune_count": len(prune)}
+    return approvals.demand_for(frame.app, "prune", {**plan, "hooks": [], "hook_count": 0}) is not None
+
+
 def refresh(frame: Frame, work: Work, newest: Desired, seen: Seen, picture: Picture) -> None:
-    """Plan again what waits for consent. Another plan replaces it, and so its request; an approved one starts from
-    the fresh plan. A sync follows the newest commit, unless it names revisions; other kinds keep theirs."""
+    """Plan again what needs consent and has not begun, whatever it waits for. Another plan replaces it, and so its
+    request; an approved one starts from the fresh plan. A sync follows the newest commit, unless it names revisions; other kinds keep theirs."""
     operation = work.operation
-    waits = operation.wait.get("code") in {"approval", "window"}
-    if not waits or work.progress is None or work.progress.writing or _demand(frame, work) is None:
+    if work.progress is None or work.progress.writing or _demand(frame, work) is None:
+        return
+    if approvals.used_by(operation) is not None:
         return
     approved = getattr(fact(frame, work), "state", "") == "approved"
     held = (work.plan, work.progress, operation.plan, operation.plan_digest)
@@ -124,12 +138,15 @@ def request(frame: Frame, work: Work, wait: Wait) -> None:
     frame.result.events.append(f"ap/{row.number}")
 
 
-def claim(frame: Frame, work: Work, step: Step) -> Wait | None:
-    """The first Step that writes uses the Approval up; a Wait when it is not there to be used any more."""
+def claim(frame: Frame, work: Work, step: Step, waited: str) -> Wait | None:
+    """The first Step that writes uses the Approval up; a Wait when it is not there to be used any more.
+
+    `waited`: what the operation waited for until now.
+    """
     if step.name == "dry_run" or work.progress is None or work.progress.writing:
         return None
     if _demand(frame, work) is None:
-        if work.operation.wait.get("code") == "approval":
+        if waited == "approval":
             approvals.void(frame.app, "no policy asks for it any more")
         return None
     digest = work.operation.plan_digest
@@ -170,6 +187,7 @@ def _described(frame: Frame, work: Work) -> dict[str, Any]:
     return {
         "digest": work.operation.plan_digest,
         "kind": plan.kind,
+        "pinned": pinning.moves(frame, desired),
         "namespace": plan.namespace,
         "cluster": str(frame.app.cluster_id),
         "manifests": desired.digest,

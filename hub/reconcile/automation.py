@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from django.db.models import Exists, F, OuterRef
 from django.utils import timezone
 
+import hub.reconcile.approving as approving
 import hub.reconcile.consent as consent
 import hub.reconcile.hoping as hoping
 import hub.reconcile.judging as judging
@@ -266,7 +267,13 @@ def _heal(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work 
     healed_at = _time(frame.memory.get("healed_at"))
     quiet = healed_at is None or now - healed_at > timedelta(seconds=QUIET_S)
     # What waits for a person waits at the next sync: it must not hold up a heal.
-    keys = sorted(picture.changed | (_free_extras(frame, picture) if _policy(frame.app)["prune"] else set()))
+    extras = _free_extras(frame, picture) if _policy(frame.app)["prune"] else set()
+    guarded = approving.guards_prunes(frame, extras)
+    keys = sorted(picture.changed if guarded else picture.changed | extras)
+    if not keys:
+        needs = "pruning needs an Approval: a sync with prune asks for it"
+        frame.app.gate = {"gate": 10, "reason": needs if guarded else "what is left waits for a person"}
+        return None
     last_event = _last_event(frame, picture, now)
     managers = _managers(frame, seen, keys)
     due: list[ResourceKey] = []
@@ -286,7 +293,7 @@ def _heal(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work 
     if not due:
         frame.app.gate = {"gate": 8, "reason": f"self-heal waits until {min(later):%H:%M:%S}"}
         return None
-    request = {"prune": _policy(frame.app)["prune"], "keys": [list(key) for key in due]}
+    request = {"prune": _policy(frame.app)["prune"] and not guarded, "keys": [list(key) for key in due]}
     return _new(frame, SyncOperation.Kind.SELF_HEAL, "self-heal", request, desired)
 
 

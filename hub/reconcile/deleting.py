@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Literal
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 import hub.reconcile.fencing as fencing
@@ -131,7 +132,7 @@ def _again(frame: Frame, ended: SyncOperation | None) -> SyncOperation:
         number=frame.app.operation_seq + 1,
         kind=Kind.DELETE,
         phase=SyncOperation.Phase.RUNNING,
-        initiator=ended.initiator if ended else {"kind": "user", "name": "deletion", "via": "api"},
+        initiator=frame.app.deletion_requested_by or {"kind": "user", "name": "deletion", "via": "api"},
         request=ended.request if ended else {"retry": {"limit": -1}},
         started_at=timezone.now(),
     )
@@ -167,6 +168,11 @@ def planned(frame: Frame, operation: SyncOperation, desired: Desired, seen: Seen
         options=planning.options_of(app),
         propagation=_PROPAGATION.get(str(operation.request.get("propagation")), ""),
         crds=frozenset(operation.request.get("crds") or ()),
+        identity={
+            "app_uid": str(app.id),
+            "cluster_uid": app.cluster.uid or str(app.cluster_id),
+            "manifest_digest": desired.digest,
+        },
     )
     facts = DeletionFacts(
         live=seen.live,
@@ -184,6 +190,20 @@ def remember(frame: Frame, work: Work) -> None:
     """Deletion hooks of this attempt that need not run again."""
     if work.plan is not None and work.progress is not None:
         frame.memory["deletion_hooks"] = sorted(done_hooks(work.plan, work.progress))
+
+
+def refused(work: Work) -> bool:
+    """Whether people did not consent to this deletion (notifications.md 8.4)."""
+    return work.ended and str(work.operation.wait.get("code", "")).startswith("approval_")
+
+
+def withdraw(frame: Frame) -> None:
+    """The Application stays: nobody is asked again until a person asks for the deletion again."""
+    Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).update(
+        deletion_requested_at=None, deletion_requested_by={}, generation=F("generation") + 1
+    )
+    frame.app.deletion_requested_at = None
+    frame.memory["again"] = True
 
 
 def archive(frame: Frame) -> None:

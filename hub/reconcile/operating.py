@@ -15,6 +15,7 @@ import hub.reconcile.consent as consent
 import hub.reconcile.fencing as fencing
 import hub.reconcile.hoping as hoping
 import hub.reconcile.looking as looking
+import hub.reconcile.pinning as pinning
 import hub.reconcile.planning as planning
 import hub.reconcile.sourcing as sourcing
 import hub.reconcile.spaces as spaces
@@ -136,11 +137,13 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
         if stepped and fencing.read_again(frame):
             continue
         work.operation.phase = Phase.TERMINATING if verdict.name == "terminate" else Phase.RUNNING
-        if verdict.name != "dry_run" and work.operation.wait.get("code") != "approval":
-            # It waits for nothing any more, and so gives way to nobody (3.11).
+        waited = str(work.operation.wait.get("code", ""))
+        if verdict.name != "dry_run":
+            # It waits for nothing any more: a request that comes now must not take its place (3.11).
+            work.operation.wait = {}
             work.operation.wait = {}
         _store(frame, work)
-        unclaimed = approving.claim(frame, work, verdict)
+        unclaimed = approving.claim(frame, work, verdict, waited)
         if unclaimed is not None:
             _rest(frame, work, unclaimed, now)
             return
@@ -284,8 +287,11 @@ def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
     if retry is None or operation.terminate_requested:
         end(frame, work, Phase.ERROR if verdict.phase == "Error" else Phase.FAILED, verdict.message)
         operation.wait |= {"code": verdict.code, "details": list(verdict.details)[:50]}
-        if verdict.code.startswith("approval_") and "attempted" in frame.memory:
+        refused = verdict.code.startswith("approval_")
+        if refused and "attempted" in frame.memory:
             frame.memory["attempted"]["by_approval"] = True
+        if refused or (operation.terminate_requested and not _has_written(work)):
+            pinning.give_back(frame, operation)
         return
     _remember_hooks(frame, work)
     operation.attempt, operation.retry_at, work.wait_until = retry.attempt, retry.at, retry.at
@@ -296,6 +302,10 @@ def _rest(frame: Frame, work: Work, verdict: Verdict, now: datetime) -> None:
     operation.message = f"{verdict.message[:700]}; {retry.message}{hint}"[:1000]
     until = retry.at.isoformat()
     operation.wait = {"code": "retry_pause", "reason": operation.message, "until": until, **asked}
+
+
+def _has_written(work: Work) -> bool:
+    return work.operation.attempt > 1 or (work.progress is not None and work.progress.writing)
 
 
 def retry_policy(app: Application, operation: SyncOperation) -> RetryPolicy:

@@ -7,6 +7,7 @@ that is neither excluded nor an ancestor of an excluded one, and renders somethi
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F
@@ -15,7 +16,7 @@ import hub.reconcile.sourcing as sourcing
 import hub.source as source
 from hub.core.sources import Resolution
 from hub.errors import SourceError
-from hub.models import Application
+from hub.models import Application, SyncOperation
 from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.sourcing import Desired
 
@@ -26,10 +27,7 @@ def hold(frame: Frame, newest: Desired, catalogue: Catalogue) -> Desired:
     if not pin:
         return newest
     if _lifted(frame, newest):
-        Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).update(
-            pin={}, look_count=F("look_count")
-        )
-        frame.app.pin = {}
+        _set(frame, {})
         return newest
     pinned = sourcing.load(frame, str(pin["digest"]), catalogue, tuple(pin["revisions"]))
     if not pinned.loaded:
@@ -40,6 +38,28 @@ def hold(frame: Frame, newest: Desired, catalogue: Catalogue) -> Desired:
     frame.condition("Pinned", f"{sentence}: {pin['reason']}" if pin.get("reason") else sentence, "pinned")
     frame.app.revisions, frame.app.manifest_digest = list(pin["revisions"]), str(pin["digest"])
     return pinned
+
+
+def give_back(frame: Frame, operation: SyncOperation) -> None:
+    """A rollback that was refused, or ended by a person, before it wrote anything holds nothing: the Pin of before counts."""
+    pin = frame.app.pin
+    mine = operation.kind == SyncOperation.Kind.ROLLBACK
+    if mine and pin and pin.get("operation") == operation.request.get("rollback_to"):
+        _set(frame, dict(pin.get("before") or {}))
+        frame.memory["again"] = True
+
+
+def moves(frame: Frame, desired: Desired) -> bool:
+    """Whether applying this goes back to the pinned state, whoever asks for it and by which name."""
+    pin, app = frame.app.pin, frame.app
+    return bool(pin) and desired.digest == pin.get("digest") and desired.digest != app.synced_digest
+
+
+def _set(frame: Frame, pin: dict[str, Any]) -> None:
+    Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).update(
+        pin=pin, look_count=F("look_count")
+    )
+    frame.app.pin = pin
 
 
 def _short(revisions: list[str]) -> str:

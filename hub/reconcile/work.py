@@ -134,6 +134,8 @@ def save_operation(frame: Frame, work: Work) -> None:
     if operation._state.adding:
         frame.lease.check()
         _insert(operation)
+        if work.ended:
+            approvals.ended(operation)
         return
     saved = statements.update(
         SyncOperation,

@@ -243,7 +243,10 @@ def request_deletion(
             "?propagation=background",
         )
     Application.objects.filter(id=app.id).update(
-        on_delete=mode, deletion_requested_at=timezone.now(), generation=F("generation") + 1
+        on_delete=mode,
+        deletion_requested_at=timezone.now(),
+        deletion_requested_by=actor.initiator(),
+        generation=F("generation") + 1,
     )
     asked = {name: value for name, value in (("propagation", propagation), ("crds", list(crds))) if value}
     operations.make_way(actor, app, asked if mode == Application.OnDelete.CASCADE else None)

@@ -329,6 +329,8 @@ def rollback(
         "reason": reason,
         "until": until,
         "at": timezone.now().isoformat(),
+        # What holds again when this rollback is refused.
+        "before": {name: value for name, value in before.items() if name != "before"},
     }
     Application.objects.filter(id=app.id).update(pin=pin)
     values = {"prune": True, "rollback_to": number, "reason": reason}

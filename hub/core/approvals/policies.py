@@ -93,9 +93,12 @@ class Demand:
 def matches(policy: Policy, subject: Subject) -> bool:
     """Whether this plan needs the consent that the policy asks for. A `when` that fails asks: closed is the safe side.
 
-    A plan that prunes is also a plan of kind prune (sync-semantics.md 12 rule 14).
+    A plan that prunes is also a plan of kind prune (sync-semantics.md 12 rule 14), and one that goes to the pinned
+    state is a rollback by whatever name.
     """
-    kinds = {subject.kind} | ({"prune"} if subject.plan.get("prune_count") else set())
+    kinds = {subject.kind}
+    kinds |= {"prune"} if subject.plan.get("prune_count") else set()
+    kinds |= {"rollback"} if subject.plan.get("pinned") else set()
     named = (
         (policy.projects, subject.project),
         (policy.applications, subject.application),

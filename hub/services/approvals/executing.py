@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 import hub.services.approvals.requests as requests
@@ -16,6 +16,7 @@ import hub.services.statements as statements
 from clusters.core.plan import ApprovalFact
 from hub.core.approvals import Demand, Happening, after
 from hub.models import Application, ApprovalRequest, SyncOperation
+from hub.models.operation import UNFINISHED
 from hub.services.actors import SYSTEM
 from hub.services.approvals.policies import demand_of
 
@@ -38,7 +39,7 @@ def fact(
         return _used_by_me(mine, plan)
     row = ApprovalRequest.objects.filter(application=app, digest=digest).order_by("-number").first()
     if row is not None and row.state in requests.OPEN:
-        return _open(row.number, digest)
+        return _open(row.number, digest, operation)
     if row is not None and row.state in _REFUSED and (automated or row.asked_for == operation.id):
         return ApprovalFact(row.state, digest, requests.refusal_sentence(row))  # type: ignore[arg-type]
     return ApprovalFact("missing", digest, f"0 of {sum(line.count for line in demand.require)} votes")
@@ -67,10 +68,14 @@ def _runs(plan: Mapping[str, Any]) -> set[str]:
 
 
 @transaction.atomic
-def _open(number: int, digest: str) -> ApprovalFact:
+def _open(number: int, digest: str, operation: SyncOperation) -> ApprovalFact:
     """The execution check of 8.4 on an open request, under its lock."""
     row = requests.locked(number)
     assert row is not None
+    if row.asked_for != operation.id and row.state in requests.OPEN:
+        # Its operation was superseded by this one, which has the same plan: the question is handed on with its votes.
+        row.asked_for = operation.id
+        row.save(update_fields=["asked_for"])
     now = timezone.now()
     demand = demand_of(row)
     if row.state in requests.OPEN and row.expires_at <= now:
@@ -124,6 +129,10 @@ def claim(app: Application, operation: SyncOperation, digest: str) -> bool:
     if ApprovalRequest.objects.filter(application=app, operation=operation.id).exists():
         return True
     now = timezone.now()
+    same = SyncOperation.objects.select_for_update().filter(id=operation.id, phase__in=UNFINISHED)
+    if not same.values_list("id", flat=True):
+        # Superseded meanwhile: what takes its place asks for itself.
+        return False
     free = Q(state=State.APPROVED) | (Q(state=State.PENDING) & ~Q(break_glass={}))
     open_rows = ApprovalRequest.objects.filter(free, application=app, digest=digest, expires_at__gt=now)
     row = open_rows.select_for_update().first()
@@ -146,7 +155,8 @@ def claim(app: Application, operation: SyncOperation, digest: str) -> bool:
 def ended(operation: SyncOperation) -> None:
     """The operation is over: its approval is done or failed; one that still waited for it is cancelled.
 
-    What waited for a superseded operation is left to its successor, which supersedes it or takes it over.
+    What waited for a superseded operation is left to its successor, which supersedes it or takes it over; what it left
+    behind at its own end is the question no more.
     """
     if statements.exists(_ANY_OPEN, [statements.key(operation.application_id), *_UNDECIDED]):
         _close(operation)
@@ -154,18 +164,22 @@ def ended(operation: SyncOperation) -> None:
 
 @transaction.atomic
 def _close(operation: SyncOperation) -> None:
-    mine = Q(operation=operation.id, state=State.EXECUTING) | Q(
-        asked_for=operation.id, state__in=requests.OPEN
-    )
+    mine = Q(operation=operation.id, state=State.EXECUTING)
+    if operation.phase != SyncOperation.Phase.SUPERSEDED:
+        waits = SyncOperation.objects.filter(id=OuterRef("asked_for"), phase__in=UNFINISHED)
+        others = ~Exists(waits.exclude(id=operation.id))
+        mine |= Q(others, application=operation.application_id, state__in=requests.OPEN)
     for number in ApprovalRequest.objects.filter(mine).values_list("number", flat=True):
         row = requests.locked(number)
         if row is not None and row.state == State.EXECUTING:
             _used_up(row, operation)
-        elif row is not None and row.state in requests.OPEN and operation.phase != "Superseded":
+        elif row is not None and row.state in requests.OPEN and row.asked_for == operation.id:
             row.state, row.ended_at = State.CANCELLED, timezone.now()
             row.outcome = f"The operation ended: {operation.message}"[:500]
             row.save(update_fields=["state", "ended_at", "outcome"])
             requests.close(row, SYSTEM, "cancel", "approval-cancelled")
+        elif row is not None:
+            requests.supersede(number, None, f"operation {operation.number} took its place")
 
 
 def _used_up(row: ApprovalRequest, operation: SyncOperation) -> None:

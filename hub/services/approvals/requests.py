@@ -105,7 +105,7 @@ def open_request(app: Application, ask: Ask) -> ApprovalRequest:
 def _supersede_row(held: ApprovalRequest, now: datetime) -> None:
     """Free the place of the one open request; `supersede` then says by which one."""
     ApprovalRequest.objects.filter(number=held.number, state__in=OPEN).update(
-        state=State.SUPERSEDED, ended_at=now
+        state=State.SUPERSEDED, ended_at=now, outcome=""
     )
 
 
