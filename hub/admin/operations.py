@@ -8,7 +8,9 @@ from django.http import HttpRequest, HttpResponse
 
 import hub.admin.base as base
 from hub.admin.site import site
+from hub.errors import HubError
 from hub.models import SyncOperation, User
+from hub.models.operation import UNFINISHED
 from hub.services import operations, rights
 from hub.tasks import nudges
 
@@ -51,6 +53,10 @@ class OperationAdmin(base.HubAdmin):
         def do(operation: SyncOperation) -> None:
             app = operation.application
             rights.demand(base.person(request), "sync", app.project, f"application {app.name}")
+            if operation.phase not in UNFINISHED:
+                raise HubError(
+                    "no_operation", f"operation {operation.number} of {app.name} has ended", status=409
+                )
             operations.terminate(base.actor(request), app)
             nudges.look([app.id])
 

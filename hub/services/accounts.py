@@ -11,6 +11,7 @@ from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import ProtectedError
 from django.utils import timezone
 from knox.models import AuthToken
 
@@ -132,12 +133,20 @@ def _keep_one_administrator(user: User) -> None:
 
 @transaction.atomic
 def delete(actor: Actor, user: User) -> None:
-    """Remove a user with its memberships and tokens."""
+    """Remove a user with its memberships and tokens. Raises HubError `account_has_voted`: votes outlive nobody."""
     user.is_active = False
     _keep_one_administrator(user)
     _audit(actor, "delete", user)
     end_tokens(user)
-    user.delete()
+    try:
+        user.delete()
+    except ProtectedError:
+        raise HubError(
+            "account_has_voted",
+            f"{user.username} voted on approvals, and those records stay",
+            "switch the account off instead: active=false",
+            status=409,
+        ) from None
 
 
 @transaction.atomic

@@ -249,6 +249,16 @@ def test_a_running_operation_is_terminated_and_a_cluster_probed(
     assert actions == ["probe", "pause", "resume"]
 
 
+def test_an_operation_that_ended_is_not_terminated_in_place_of_the_running_one(
+    browser: Client, world: dict[str, Any]
+) -> None:
+    running = world["syncoperation"]
+    ended = SyncOperation.objects.create(application=running.application, number=99, phase="Succeeded")
+    order = {"confirmed": "yes", "action": "terminate", "_selected_action": [str(ended.pk)]}
+    browser.post(list_url(SyncOperation), order)
+    assert not SyncOperation.objects.filter(terminate_requested=True).exists()
+
+
 def test_filters_narrow_the_list_by_closed_sets_of_values(browser: Client, world: dict[str, Any]) -> None:
     factories.application("api", cluster=world["cluster"], sync_status="OutOfSync")
     for query, names in (

@@ -9,11 +9,21 @@ import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
 
-from hub.models import Application, ApprovalPolicy, ApprovalRequest, Event, SyncOperation, Vote
-from hub.services import approvals
+from hub.errors import HubError
+from hub.models import (
+    Application,
+    ApprovalPolicy,
+    ApprovalRequest,
+    AuditEvent,
+    Event,
+    SyncOperation,
+    Vote,
+)
+from hub.services import accounts, approvals
 from hub.services.actors import SYSTEM
 from hub.services.documents import InvalidDocument
 from tests.hub import approvals as rows
+from tests.hub import factories
 from tests.hub.approvals import DIGEST, Cast, audited, lead, opened, person, policy, vote
 
 pytestmark = pytest.mark.django_db
@@ -355,3 +365,77 @@ def test_policies_are_judged_before_they_are_stored(cast: Cast) -> None:
     with pytest.raises(InvalidDocument) as refused:
         approvals.create_policy(SYSTEM, {"name": "x", "require": [{"from": ["nobody"]}]})
     assert "require[0].from[0]" in refused.value.fields
+
+
+def test_the_same_vote_again_on_a_superseded_request_is_stale(cast: Cast) -> None:
+    """52: the vote that stands there is worth nothing any more, and whoever repeats it is told so."""
+    first = opened(cast.app)
+    assert vote(cast.dan, first.number) == ""
+    assert vote(cast.dan, first.number) == ""
+    second = opened(cast.app, digest="e" * 64)
+    with pytest.raises(approvals.ApprovalRefused) as refused:
+        approvals.decide(person(cast.dan), cast.dan, first.number, decision="approve", digest=DIGEST)
+    assert (refused.value.code, f"by {second.number}" in refused.value.message) == ("stale", True)
+
+
+def test_a_glass_is_broken_once_with_a_fresh_proof_and_the_audit_keeps_the_policy(cast: Cast) -> None:
+    ApprovalPolicy.objects.all().delete()
+    policy(break_glass=["user:alice", "user:bob"])
+    row = opened(cast.app)
+
+    def broken(user, age_min: float) -> str:  # type: ignore[no-untyped-def]
+        proof = timezone.now() - timedelta(minutes=age_min)
+        try:
+            approvals.break_glass(
+                person(user), user, row.number, digest=DIGEST, reason="down", ticket="I", proof_at=proof
+            )
+        except approvals.ApprovalRefused as refusal:
+            return refusal.code
+        return ""
+
+    assert broken(cast.alice, age_min=11) == "proof_needed"
+    assert broken(cast.alice, age_min=9) == ""
+    assert broken(cast.bob, age_min=1) == "closed"
+    row.refresh_from_db()
+    assert row.break_glass["by"] == "alice"
+    assert AuditEvent.objects.get(action="break glass", outcome="done").after["policies"] == ["prod"]
+
+
+def test_a_review_without_a_policy_is_for_owners(cast: Cast) -> None:
+    ApprovalPolicy.objects.all().delete()
+    policy(break_glass=["user:dan"])
+    row = opened(cast.app)
+    approvals.break_glass(
+        person(cast.dan),
+        cast.dan,
+        row.number,
+        digest=DIGEST,
+        reason="down",
+        ticket="INC-1",
+        proof_at=timezone.now(),
+    )
+    ApprovalPolicy.objects.all().delete()
+    with pytest.raises(approvals.ApprovalRefused) as refused:
+        approvals.review(person(cast.bob), cast.bob, row.number, text="fine")
+    assert refused.value.code == "no_permission"
+    approvals.review(person(cast.alice), cast.alice, row.number, text="fine")
+
+
+def test_an_application_that_moves_is_asked_about_among_its_new_people(cast: Cast) -> None:
+    first = opened(cast.app)
+    for user in (cast.dan, cast.erin):
+        assert vote(user, first.number) == ""
+    cast.app.project = factories.project("bank")
+    cast.app.save(update_fields=["project"])
+    assert _fact(cast, _operation(cast)).state == "missing"
+    first.refresh_from_db()
+    assert (first.state, "project bank" in first.outcome) == ("superseded", True)
+
+
+def test_who_voted_is_switched_off_and_never_deleted(cast: Cast) -> None:
+    row = opened(cast.app)
+    assert vote(cast.dan, row.number) == ""
+    with pytest.raises(HubError) as refused:
+        accounts.delete(SYSTEM, cast.dan)
+    assert (refused.value.code, refused.value.status) == ("account_has_voted", 409)
+    assert Vote.objects.get().user == cast.dan

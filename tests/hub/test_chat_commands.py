@@ -84,6 +84,22 @@ def test_a_rollback_goes_to_the_last_state_that_worked(chat: Chat, failed: Appli
     assert failed.pin["digest"] == OLD
 
 
+def test_a_rollback_goes_where_its_button_said(chat: Chat, failed: Application) -> None:
+    """The dialog named operation 1; what was deployed since does not change what the person confirmed."""
+    button = buttons(chat)["hub:request-rollback"]
+    ManifestSet.objects.create(digest="p" * 64, data=b"")
+    failed.operations.create(
+        number=2,
+        kind="sync",
+        phase=SyncOperation.Phase.SUCCEEDED,
+        manifest_digest="p" * 64,
+        revisions=["c" * 40],
+    )
+    assert "operation 1 of web" in button["confirm"]["text"]["text"]
+    chat.press("UALICE", button)
+    assert failed.operations.latest("number").request["rollback_to"] == 1
+
+
 def test_without_an_earlier_state_there_is_no_way_back(chat: Chat, failed: Application) -> None:
     failed.operations.all().delete()
     told(failed, chat, "health-degraded", "health/1/degraded")

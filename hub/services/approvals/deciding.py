@@ -32,6 +32,9 @@ State = ApprovalRequest.State
 NOT_FOUND = Refusal("not_found", "this approval does not exist, or you may not see it")
 _STATUS = {"not_found": 404, "stale": 409, "closed": 409, "expired": 409, "not_yours": 409}
 REVIEW_WORKING_DAYS = 3
+# Here even the vote that stands is worth nothing: whoever repeats it is told.
+_VOID = (State.SUPERSEDED, State.EXPIRED, State.CANCELLED)
+PROOF_LIVES = timedelta(minutes=10)
 
 
 class ApprovalRefused(HubError):
@@ -140,7 +143,8 @@ def _decide(
         return demand
     voter = people.voter(user, row.application.project)
     held = row.votes.filter(user=user, ended_at__isnull=True).first()
-    if held is not None and held.decision == decision and held.digest == digest == row.digest:
+    again = held is not None and held.decision == decision and held.digest == digest == row.digest
+    if again and row.state not in _VOID:
         return Decided(row, False, f"you have voted already: {requests.tally_of(row, demand).text}")
     against = refused(voter, requests.question(row, demand), digest, timezone.now())
     if against is not None:
@@ -249,14 +253,18 @@ def _break_glass(
         return demand
     if proof_at is None or actor.via not in ("api", "admin", "web"):
         return Refusal("session_needed", "breaking the glass needs a person at a signed-in session")
+    now = timezone.now()
+    if now - proof_at > PROOF_LIVES:
+        return Refusal("proof_needed", "your sign-in is older than ten minutes: sign out and in, and repeat")
     voter = people.voter(user, row.application.project)
     if not voter.active or not all(voter.subjects & set(names) for names in demand.break_glass):
         return Refusal("no_permission", "the policies do not let you break the glass")
     if row.state not in requests.OPEN:
         return Refusal("closed", f"approval {row.number} is {row.state}")
+    if row.break_glass:
+        return Refusal("closed", f"{row.break_glass['by']} broke the glass already")
     if digest != row.digest:
         return Refusal("stale", f"approval {row.number} is about another plan; read it again")
-    now = timezone.now()
     reason, ticket = why
     row.break_glass = {
         "by": user.username,
@@ -271,7 +279,7 @@ def _break_glass(
     }
     row.outcome = f"Glass broken by {user.username}: {reason} ({ticket})"[:500]
     row.save(update_fields=["break_glass", "outcome"])
-    _audit(actor, "break glass", row, row.outcome)
+    _audit(actor, "break glass", row, row.outcome, policies=list(demand.policies))
     key = f"ap/{row.number}/break-glass"
     telling.tell(
         row, "break-glass", key, f"{telling.title(row)}: {row.outcome}", severity="critical", demand=demand
@@ -296,8 +304,9 @@ def _review(actor: Actor, user: User, row: ApprovalRequest, text: str) -> Decide
         return Refusal("closed", f"approval {row.number} has nothing to review")
     if row.break_glass.get("user") == str(user.pk):
         return Refusal("self", "somebody else must review what you did")
-    owner = rights.may(user, "sync", row.application.project)
-    if demand is not None and not owner:
+    if not rights.may(user, "sync", row.application.project):
+        if demand is None:
+            return Refusal("no_permission", "only who may sync the application may review this")
         against = ineligible(people.voter(user, row.application.project), requests.question(row, demand))
         if against is not None and against.code in ("inactive", "no_permission", "not_member"):
             return against
@@ -309,7 +318,7 @@ def _review(actor: Actor, user: User, row: ApprovalRequest, text: str) -> Decide
     return Decided(row, True, "reviewed")
 
 
-def _audit(actor: Actor, action: str, row: ApprovalRequest, reason: str) -> None:
+def _audit(actor: Actor, action: str, row: ApprovalRequest, reason: str, **more: object) -> None:
     audit.record(
         actor,
         action,
@@ -317,7 +326,7 @@ def _audit(actor: Actor, action: str, row: ApprovalRequest, reason: str) -> None
         name=str(row),
         project=row.project,
         reason=reason,
-        after={"digest": row.digest, "round": row.round},
+        after={"digest": row.digest, "round": row.round, **more},
         level=3,
     )
 

@@ -78,6 +78,11 @@ def _open(number: int, digest: str, operation: SyncOperation) -> ApprovalFact:
         row.save(update_fields=["asked_for"])
     now = timezone.now()
     demand = demand_of(row)
+    app = row.application
+    if app is not None and row.project != app.project.name:
+        # Other people decide there: they are asked themselves.
+        requests.supersede(number, None, f"the application moved to project {app.project.name}")
+        return ApprovalFact("missing", digest)
     if row.state in requests.OPEN and row.expires_at <= now:
         requests.expire(row, "its time has ended")
     elif row.state == State.APPROVED and row.use_by is not None and row.use_by <= now and not row.break_glass:

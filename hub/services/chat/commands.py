@@ -53,7 +53,11 @@ def with_commands(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
             continue
         value = secrets.token_urlsafe(32)
         CommandToken.objects.create(
-            hash=_hash(value), application=app, action=action, expires_at=now + TOKEN_LIVES
+            hash=_hash(value),
+            application=app,
+            action=action,
+            target=target.number if target is not None else None,
+            expires_at=now + TOKEN_LIVES,
         )
         buttons.append(_button(app, action, value, target))
     return {**mapping, "buttons": buttons}
@@ -84,7 +88,7 @@ class Command(Turn):
             refusal = Refusal("stale", "This button is not valid any more.")
         identity = self.identity()
         if refusal is None and identity is not None and self.token is not None:
-            return self.done(action, self.token.application, identity.user, self.actor(identity))
+            return self.done(action, self.token, identity.user, self.actor(identity))
         self.refuse(action, refusal or Refusal("not_linked", "this Slack account is linked to no user"))
         if refusal is None:
             self.offer_link()
@@ -92,7 +96,8 @@ class Command(Turn):
             self.whisper(refusal.message)
         return NOTHING
 
-    def done(self, action: str, app: Application, user: User, who: Actor) -> Answer:
+    def done(self, action: str, token: CommandToken, user: User, who: Actor) -> Answer:
+        app = token.application
         if not rights.may(user, _RIGHTS[action], app.project):
             refusal = Refusal("no_permission", f"You may not do this to {app.name}.")
             self.refuse(action, refusal)
@@ -100,7 +105,7 @@ class Command(Turn):
             return NOTHING
         try:
             with patience(self.left(LOCK_WITHIN_S)):
-                said = _ACT[action](who, app)
+                said = _ACT[action](who, app, token)
         except OperationalError:
             self.whisper("Nothing was done, press again: the hub was busy with this application.")
             return NOTHING
@@ -125,20 +130,20 @@ class Command(Turn):
         )
 
 
-def _retry(who: Actor, app: Application) -> str:
+def _retry(who: Actor, app: Application, _: CommandToken) -> str:
     operation, created = operations.request(who, app, {})
     return f"Operation {operation.number} of {app.name} {'was asked for' if created else 'is on its way already'}."
 
 
-def _roll_back(who: Actor, app: Application) -> str:
-    target = _earlier(app)
-    if target is None:
+def _roll_back(who: Actor, app: Application, token: CommandToken) -> str:
+    """To the state that the button named, whatever was deployed since: the person confirmed that one."""
+    if token.target is None:
         raise HubError("no_such_state", f"{app.name} has no earlier state to go back to", status=404)
-    operation = operations.rollback(who, app, target.number, reason="asked for in Slack")
-    return f"Operation {operation.number} takes {app.name} back to operation {target.number}, when it may."
+    operation = operations.rollback(who, app, token.target, reason="asked for in Slack")
+    return f"Operation {operation.number} takes {app.name} back to operation {token.target}, when it may."
 
 
-def _silence(who: Actor, app: Application) -> str:
+def _silence(who: Actor, app: Application, _: CommandToken) -> str:
     now = timezone.now()
     silences.create({"app": app.name}, now, now + SILENCE, who.name, "asked for in Slack")
     audit.record(

@@ -60,12 +60,18 @@ class Turn:
         return linking.identity_of(self.issuer, self.act.user_id)
 
     def actor(self, identity: ChatIdentity | None = None) -> Actor:
-        identity = identity or self.identity()
+        """With the account that acted where other doors have the address (access-and-api.md AU1)."""
+        identity, account = identity or self.identity(), f"{self.issuer}/{self.act.user_id}"
         if identity is None:
-            return Actor(kind="anonymous", name=f"{self.issuer}/{self.act.user_id}"[:150], via="slack")
+            return Actor(kind="anonymous", name=account[:150], via="slack", address=account[:64])
         user = identity.user
         return Actor(
-            kind="user", id=str(user.pk), name=user.username, via="slack", is_admin=user.is_superuser
+            kind="user",
+            id=str(user.pk),
+            name=user.username,
+            via="slack",
+            address=account[:64],
+            is_admin=user.is_superuser,
         )
 
     def offer_link(self) -> None:
