@@ -9,15 +9,38 @@ from urllib.parse import urlsplit
 import yaml
 from django.conf import settings
 from django.core.checks import Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 
 from hub.errors import HubError
 from hub.services import resource_rules
 
 
 @register(Tags.security, deploy=True)
+def no_demo_in_production(**_: Any) -> list[Error]:
+    """`check --deploy`: the demo is a choice of whoever starts it, and no choice for production."""
+    if settings.HUB_DEMO:
+        return [Error("HUB_DEMO permits loopback addresses, plain HTTP and plain cookies", id="hub.E003")]
+    return []
+
+
+def refuse_unsafe_start() -> None:
+    """For the web process, which runs no checks. Raises ImproperlyConfigured with the first reason and its hint."""
+    for error in production_is_safe():
+        raise ImproperlyConfigured(f"{error.msg} ({error.hint})" if error.hint else error.msg)
+
+
+@register(Tags.security)
 def production_is_safe(**_: Any) -> list[Error]:
-    """Refuse what must not reach production: missing keys, demo switches, an open broker (E8, F11)."""
+    """Refuse to start what must not reach production: missing keys, open errors, an open broker (E8, F11)."""
+    if not settings.SECURE:
+        return []
     found = []
+    if settings.DEBUG:
+        found.append(
+            Error(
+                "HUB_DEBUG shows settings and tracebacks to everybody", hint="unset HUB_DEBUG", id="hub.E007"
+            )
+        )
     if not settings.HUB_ENCRYPTION_KEYS:
         found.append(
             Error(
@@ -26,15 +49,15 @@ def production_is_safe(**_: Any) -> list[Error]:
                 id="hub.E002",
             )
         )
-    if settings.HUB_DEMO:
-        found.append(
-            Error("HUB_DEMO permits loopback addresses, plain HTTP and plain cookies", id="hub.E003")
-        )
     broker = urlsplit(settings.CELERY_BROKER_URL)
     if broker.scheme.startswith("redis") and not _local(broker.hostname or ""):
         if not broker.password:
             found.append(
-                Error("REDIS_URL has no password: whoever reaches it can enqueue tasks", id="hub.E004")
+                Error(
+                    "REDIS_URL has no password: whoever reaches it can enqueue tasks",
+                    hint="redis://:<password>@host:6379/0, and requirepass on the server",
+                    id="hub.E004",
+                )
             )
         if broker.scheme == "redis" and not _private(broker.hostname or ""):
             found.append(

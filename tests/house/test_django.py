@@ -24,8 +24,13 @@ PRODUCTION = {
 
 
 def _check(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    return _run(command, environment)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        command,
         cwd=ROOT,
         env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **environment},
         capture_output=True,
@@ -57,6 +62,22 @@ def test_e8_a_broker_on_the_network_without_a_password_is_refused() -> None:
     run = _check({**PRODUCTION, "REDIS_URL": "redis://redis.example.com:6379/0"})
     assert run.returncode != 0
     assert "REDIS_URL" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"REDIS_URL": "redis://redis.example.com:6379/0"}, "REDIS_URL has no password"),
+        ({"HUB_DEBUG": "true"}, "unset HUB_DEBUG"),
+        ({"HUB_ENCRYPTION_KEYS": ""}, "HUB_ENCRYPTION_KEYS is empty"),
+    ],
+)
+def test_e8_f11_no_process_of_an_unsafe_production_starts(change: dict[str, str], says: str) -> None:
+    """The web process by itself, workers and beat by the checks of every command."""
+    for start in (["-c", "import hub.asgi"], ["manage.py", "worker"]):
+        run = _run([sys.executable, *start], {**PRODUCTION, **change})
+        assert run.returncode != 0
+        assert says in run.stderr
 
 
 def test_the_demo_switch_fails_the_deploy_check() -> None:
