@@ -324,7 +324,9 @@ def related(
             return True
 
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002
-            return queryset.filter(**{column: self.value()}) if self.value() else queryset
+            # A name with a NUL is nobody's, and PostgreSQL does not even look for it.
+            wanted = str(self.value() or "").replace("\0", "")
+            return queryset.filter(**{column: wanted}) if wanted else queryset
 
     Related.title, Related.parameter_name = title, parameter
     return Related

@@ -36,21 +36,24 @@ class HubSite(BaseSite):  # type: ignore[misc]
 
     def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         """Sign in, with the same counters as the REST door: guessing here is as slow as there (ID8)."""
+        shown = {**(extra_context or {}), "app_path": request.path}
         if request.method != "POST":
-            return super().login(request, extra_context)
-        username = str(request.POST.get("username", "")).lower()[:1000]
+            return super().login(request, shown)
+        username = str(request.POST.get("username", "")).lower()[:1000].replace("\0", "")
         address, device = guessing.address_of(request), request.COOKIES.get(guessing.DEVICE_COOKIE, "")
         try:
             guessing.check(username, address, device)
         except guessing.TooManyLogins as error:
             wait = {"Retry-After": str(int(error.retry_after) + 1)}
             return HttpResponse("Too many failed sign-ins: wait and try again.", status=429, headers=wait)
-        response = super().login(request, extra_context)
+        response = super().login(request, shown)
         signed_in = response.status_code == 302
         if signed_in:
             guessing.succeeded(username, device)
         else:
             guessing.failed(username, address, device)
+            # The form comes back empty: no text of a request is shown on a page that anybody may open (A11).
+            response.context_data["form"].data = {}
         audit.record(
             Actor(
                 kind="user" if signed_in else "anonymous", name=username[:64], via="admin", address=address

@@ -36,7 +36,7 @@ REPLAY_FOR = timedelta(hours=24)
 
 
 class Json(BaseParser):
-    """Strict JSON: UTF-8, no NaN, no lone surrogates, at most 64 levels deep."""
+    """Strict JSON: UTF-8, no NaN, no lone surrogates, no NUL (PostgreSQL stores none), at most 64 levels deep."""
 
     media_type = "application/json"
 
@@ -50,7 +50,18 @@ class Json(BaseParser):
             raise ParseError(f"the body is not JSON: {error.msg} (line {error.lineno})") from None
         if _deeper(value, DEPTH_LIMIT):
             raise ParseError(f"the body is nested more than {DEPTH_LIMIT} levels deep")
+        if b"\\u0000" in raw and _holds_nul(value):
+            raise ParseError("a text holds the character NUL")
         return value
+
+
+def _holds_nul(value: Any) -> bool:
+    """The depth is bounded by then."""
+    if isinstance(value, dict):
+        return any("\0" in key or _holds_nul(item) for key, item in value.items())
+    if isinstance(value, list):
+        return any(_holds_nul(item) for item in value)
+    return isinstance(value, str) and "\0" in value
 
 
 def _deeper(value: Any, limit: int) -> bool:

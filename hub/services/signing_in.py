@@ -21,7 +21,9 @@ def sign_in(request: HttpRequest, who: Actor, username: str, password: str) -> U
 
     The same work is done for names nobody has.
     """
-    username, device = username[:LONGEST].lower(), request.COOKIES.get(guessing.DEVICE_COOKIE, "")
+    # No name holds a NUL, and PostgreSQL takes none.
+    username = username[:LONGEST].lower().replace("\0", "")
+    device = request.COOKIES.get(guessing.DEVICE_COOKIE, "")
     guessing.check(username, who.address, device)
     user = authenticate(request, username=username, password=password[:LONGEST])
     if not isinstance(user, User):

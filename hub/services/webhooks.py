@@ -25,7 +25,7 @@ def receive(
 
     Raises HubError with the status that sources.md 7 names; a repeated or uninteresting delivery returns nothing.
     """
-    name = provider or recognised_name(headers)
+    name = (provider or recognised_name(headers)).replace("\0", "")
     secrets = list(WebhookSecret.objects.filter(provider=name).select_related("repository")[:MOST_SECRETS])
     if not secrets:
         raise HubError("not_found", "there is no such address", status=404)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -49,9 +47,9 @@ def _answer(request: HttpRequest, user: User, number: int) -> HttpResponse:
 
 def _decided(request: HttpRequest, user: User, row: ApprovalRequest) -> Decided:
     """Raises HubError: a refusal, or a form that lacks something."""
-    given: Any = request.POST
-    who, number, reason = pages.actor(request, user), row.number, str(given.get("reason", ""))
-    digest, what = str(given.get("digest", "")), str(given.get("decision", ""))
+    given = {name: str(value).replace("\0", "") for name, value in request.POST.items()}
+    who, number, reason = pages.actor(request, user), row.number, given.get("reason", "")
+    digest, what = given.get("digest", ""), given.get("decision", "")
     if what == "withdraw":
         return approvals.withdraw(who, user, number)
     if what == "cancel":
@@ -59,7 +57,7 @@ def _decided(request: HttpRequest, user: User, row: ApprovalRequest) -> Decided:
     if what == "review":
         return approvals.review(who, user, number, text=reason)
     if what == "break-glass":
-        ticket, proof = str(given.get("ticket", "")), user.last_login
+        ticket, proof = given.get("ticket", ""), user.last_login
         return approvals.break_glass(
             who, user, number, digest=digest, reason=reason, ticket=ticket, proof_at=proof
         )

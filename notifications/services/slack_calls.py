@@ -129,7 +129,7 @@ def _map(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _text(value: Mapping[str, Any], key: str) -> str:
     text = value.get(key)
-    return text[:4000] if isinstance(text, str) else ""
+    return text[:4000].replace("\0", "") if isinstance(text, str) else ""
 
 
 def _inputs(view: Mapping[str, Any]) -> dict[str, str]:
