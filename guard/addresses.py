@@ -1,6 +1,6 @@
 """Who may be dialled: resolve a host, judge every address, hand back the ones that are then pinned.
 
-Loopback, link-local (cloud metadata), multicast, unspecified and private addresses are refused unless allowed;
+Loopback, link-local, multicast, unspecified and private addresses are refused unless allowed, metadata ones always;
 mapped IPv6 forms are judged as the IPv4 address they carry (security-and-reliability.md E9).
 """
 
@@ -15,6 +15,11 @@ from urllib.parse import urlsplit
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _CGNAT = ipaddress.ip_network("100.64.0.0/10")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# What hands out credentials of the machine, whichever private network it counts to.
+_METADATA = frozenset(
+    ipaddress.ip_address(text)
+    for text in ("169.254.169.254", "168.63.129.16", "100.100.100.200", "192.0.0.192", "fd00:ec2::254")
+)
 
 
 class AddressRefused(Exception):
@@ -46,11 +51,13 @@ def judge(text: str, *, allow_loopback: bool = False, private_networks: Sequence
     address = _plain(ipaddress.ip_address(text.split("%")[0]))
     if address.is_loopback:
         return "" if allow_loopback else "a loopback address"
+    if address in _METADATA:
+        return "a metadata address"
     if address.is_link_local:
         return "a link-local address"
     if address.is_multicast or address.is_unspecified or (address.is_reserved and not address.is_private):
         return "a multicast or reserved address"
-    if address.is_private or (address.version == 4 and address in _CGNAT):
+    if address.is_private or address in _CGNAT or getattr(address, "is_site_local", False):
         allowed = any(address in ipaddress.ip_network(network, strict=False) for network in private_networks)
         return "" if allowed else "a private address outside HUB_PRIVATE_NETWORKS"
     return ""
