@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from hub.services import events
 from notifications.models import Silence
 from tests.hub.approvals import Cast
 from tests.hub.chat import SECRET, Chat
+from tests.hub.conftest import Api
 from tests.notifications.conftest import subscribe
 
 pytestmark = pytest.mark.django_db
@@ -106,12 +108,16 @@ def test_without_an_earlier_state_there_is_no_way_back(chat: Chat, failed: Appli
     assert [*buttons(chat)] == ["hub:silence"]
 
 
-def test_a_silence_lasts_an_hour_and_says_by_whom(chat: Chat, failed: Application) -> None:
+def test_a_silence_lasts_an_hour_and_says_by_whom(cast: Cast, chat: Chat, failed: Application) -> None:
+    """And an owner of the Project may end it again."""
     chat.press("UALICE", buttons(chat)["hub:silence"])
     silence = Silence.objects.get()
-    assert (silence.matcher, silence.author) == ({"app": "web"}, "alice")
+    assert (silence.matcher, silence.author) == ({"app": "web", "project": "shop"}, "alice")
     assert (silence.ends_at - silence.starts_at).total_seconds() == 3600
     assert AuditEvent.objects.get(action="silence").actor_name == "alice"
+    assert Api(cast.alice).delete(f"/notifications/silences/{silence.pk}").status_code == 204
+    silence.refresh_from_db()
+    Silence.objects.filter(pk=silence.pk).update(ends_at=timezone.now() + timedelta(hours=1), closed_at=None)
     told(failed, chat, key="sync/3")
     assert len(chat.slack.roots("ops")) == 1
 

@@ -145,7 +145,8 @@ def _roll_back(who: Actor, app: Application, token: CommandToken) -> str:
 
 def _silence(who: Actor, app: Application, _: CommandToken) -> str:
     now = timezone.now()
-    silences.create({"app": app.name}, now, now + SILENCE, who.name, "asked for in Slack")
+    matcher = {"app": app.name, "project": app.project.name}
+    silences.create(matcher, now, now + SILENCE, who.name, "asked for in Slack")
     audit.record(
         who,
         "silence",
