@@ -1,6 +1,7 @@
 """The event mapping: what must be in it, how big it may be, and what expressions see of it (notifications.md 2).
 
 accept(event) -> event        EventError for what is missing or no JSON; too big ones are cut to 256 KiB
+episode_of(event) -> text     the open period that an event belongs to, unlike every other one
 scope(event, context) -> names for expressions
 """
 
@@ -24,6 +25,18 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NEEDED = ("id", "key", "name", "occurred_at", "severity", "summary")
 # Texts are cut to these lengths in turn until the event fits.
 _TEXT_STEPS = (16_384, 4_096, 1_000, 300)
+
+# Which event ends which (notifications.md 2); approvals and hand-made events carry `resolves`.
+ENDS = {
+    "sync-failed": "sync-succeeded",
+    "drift-detected": "drift-resolved",
+    "health-degraded": "health-recovered",
+    "status-unknown": "status-known",
+    "cluster-unreachable": "cluster-recovered",
+    "auto-sync-disabled": "auto-sync-enabled",
+    "auto-sync-reminder": "auto-sync-enabled",
+    "destination-disabled": "destination-enabled",
+}
 
 
 class EventError(NotificationError):
@@ -104,3 +117,25 @@ def scope(event: Mapping[str, Any], context: Mapping[str, str] | None = None) ->
         if event.get(key) is not None:
             names[name] = event[key]
     return names
+
+
+def episode_of(event: Mapping[str, Any]) -> str:
+    """The open period that an event belongs to; "" for events of no period and for those of an operation.
+
+    The number of a period counts per subject and kind, so alone it names nothing: two applications in trouble for the
+    first time must not share a thread. A text is the emitter's own name of it.
+    """
+    name, number = str(event.get("name", "")), event.get("episode")
+    if number:
+        subject = next(filter(None, (_identity(event.get(part)) for part in ("app", "cluster"))), "")
+        parts = [subject, ENDS.get(name, name), str(number)] if isinstance(number, int) else [str(number)]
+        return "/".join(part for part in parts if part)
+    if name.startswith("sync-"):
+        return ""
+    if name in ENDS.values() and event.get("resolves"):
+        return str(event["resolves"])
+    return str(event.get("key", "")) if name in ENDS else ""
+
+
+def _identity(part: object) -> str:
+    return str(part.get("uid") or part.get("name") or "") if isinstance(part, Mapping) else ""

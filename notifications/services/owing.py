@@ -11,10 +11,11 @@ import notifications.services.counting as counting
 import notifications.services.silences as silences
 from notifications.core import schedule
 from notifications.core.digests import Digest, flush_at
+from notifications.core.events import episode_of
 from notifications.core.templates import thread_of
 from notifications.models import Delivery, Destination, EventCopy
 from notifications.models.config import State
-from notifications.services.keys import digest, episode_of
+from notifications.services.keys import digest
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from guard.fields import DecryptionError
 from notifications.channels import channel_of
 from notifications.channels.base import DeliveryError, Network, Owed, Step
 from notifications.core import marks
+from notifications.core.events import episode_of
 from notifications.core.templates import (
     Action,
     ImportedTemplate,
@@ -29,7 +30,6 @@ from notifications.core.templates import (
 from notifications.core.templates.message import MAX_TITLE, cut
 from notifications.models import Delivery, Destination, Service
 from notifications.models import Template as TemplateRow
-from notifications.services.keys import episode_of
 from notifications.services.wishes import project_of
 
 _STILL = " (still)"
@@ -86,9 +86,6 @@ def message_of(
 ) -> Message:
     """What the event says through these templates to this recipient; never fails."""
     told = {key: value for key, value in event.items() if key != "buttons"}
-    episode = episode_of(event)
-    if episode:
-        told["episode"] = episode
     context = configured.context()
     settings = configured.settings_of(service.settings)
     occasion = Occasion(

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 import notifications.services.clock as clock
-from notifications.core.triggers import ENDS
+from notifications.core.events import ENDS
 from notifications.errors import ConfigError
 from notifications.models import Delivery, Destination, EventCopy, Silence
 from notifications.services.keys import digest

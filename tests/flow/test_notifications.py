@@ -128,6 +128,25 @@ def test_drift_speaks_once_per_diff(world: World, desk: Desk) -> None:
     assert (len(desk.roots()), len(desk.thread(0)), desk.thread(1)) == (2, 2, [])
 
 
+def test_two_applications_in_trouble_have_two_threads(world: World, desk: Desk) -> None:
+    """The first period of one application is not that of another, nor is drift the trouble of health."""
+    world.kube.create(NAMESPACE)
+    world.commit({"a/c.yaml": config("one"), "b/c.yaml": config("two")})
+    calm = {"automated": {"prune": True, "self_heal": False}}
+    apps = [world.application(name, path=name, sync_policy=calm) for name in "ab"]
+    for app in apps:
+        desk.tell(world, app)
+    desk.subscribe("drift-detected", "drift-resolved")
+    for app, name in zip(apps, ("one", "two"), strict=True):
+        world.kube.patch("v1", "ConfigMap", name, {"data": {"value": "red"}}, "shop")
+        desk.tell(world, app)
+    assert desk.roots() == ["⚠️ a drifted from Git", "⚠️ b drifted from Git"]
+    assert [desk.thread(0), desk.thread(1)] == [[], []]
+    world.kube.patch("v1", "ConfigMap", "two", {"data": {"value": "1"}}, "shop")
+    desk.tell(world, apps[1])
+    assert [desk.thread(0), desk.thread(1)] == [[], ["✅ b is in sync again"]]
+
+
 def test_a_lost_cluster_is_one_message(world: World, desk: Desk) -> None:
     """22: a cluster of 80 applications is gone: one message with 20 names and the count, no status-unknown."""
     world.kube.create(NAMESPACE)

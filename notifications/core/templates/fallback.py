@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import notifications.core.marks as marks
+from notifications.core.events import episode_of
 from notifications.core.links import safe_link
 from notifications.core.templates.message import (
     MAX_BODY,
@@ -43,7 +44,7 @@ def built_in(event: Mapping[str, Any], why: str = "") -> Message:
         severity=severity,
         link=link,
         thread=thread_of(event),
-        policy="PostAndUpdate" if event.get("episode") else "Post",
+        policy="PostAndUpdate" if episode_of(event) else "Post",
         fallback=why,
     )
 
@@ -53,8 +54,8 @@ def thread_of(event: Mapping[str, Any]) -> str:
     approval, operation = event.get("approval"), event.get("operation")
     if isinstance(approval, Mapping) and approval.get("request"):
         return f"ap/{approval['request']}"
-    if event.get("episode"):
-        return f"ep/{event['episode']}"
+    if episode := episode_of(event):
+        return f"ep/{episode}"
     if isinstance(operation, Mapping) and operation.get("id"):
         return f"op/{operation['id']}"
     return ""

@@ -29,10 +29,9 @@ from notifications.core.triggers.imported import (
     is_settled,
     taken_over,
 )
-from notifications.core.triggers.native import ENDS, NativeTrigger, read_native, wants
+from notifications.core.triggers.native import NativeTrigger, read_native, wants
 
 __all__ = [
-    "ENDS",
     "Alarm",
     "ConditionState",
     "NativeTrigger",

@@ -15,7 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from notifications.core.triggers.native import ENDS, NativeTrigger
+from notifications.core.events import ENDS
+from notifications.core.triggers.native import NativeTrigger
 
 State = Literal["waiting", "announced", "clearing", "closed"]
 

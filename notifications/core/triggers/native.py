@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from notifications.core.events import ENDS
 from notifications.core.expressions import Expression, compile_expression, evaluate
 from notifications.core.gotimes import Clock, parse_duration
 from notifications.core.govalues import go_text
@@ -16,17 +17,6 @@ _KEYS = frozenset(
     ["name", "on", "when", "for", "clear_for", "recover", "repeat", "max_repeats", "once_per", "send"]
 )
 _LONGEST = timedelta(days=30)
-# Which event ends which (notifications.md 2); approvals and hand-made events carry `resolves`.
-ENDS = {
-    "sync-failed": "sync-succeeded",
-    "drift-detected": "drift-resolved",
-    "health-degraded": "health-recovered",
-    "status-unknown": "status-known",
-    "cluster-unreachable": "cluster-recovered",
-    "auto-sync-disabled": "auto-sync-enabled",
-    "auto-sync-reminder": "auto-sync-enabled",
-    "destination-disabled": "destination-enabled",
-}
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def test_leaves_fill_the_message() -> None:
         "@oncall",
         "error",
     )
-    assert message.thread == "ep/3"
+    assert message.thread == "ep/shop/3"
 
 
 def test_a_mention_is_for_what_is_urgent() -> None:
