@@ -2,12 +2,13 @@
 
 `happened(before, after, memory)` is called with two State mappings and the episode memory of the application; the
 service stores the Events in the transaction of the change, conflict-tolerant by key, so a repeated pass inserts
-nothing (notifications.md 2). Unknown "before" tells nothing: a restart or a restored database announces nothing.
+nothing (notifications.md 2). Unknown "before" tells nothing of drift and health: a restart or a restored database
+announces nothing. An operation is never older than its application, so what a first pass did is told.
 
 State keys: sync, sync_reason (missing, extra, changed, ...), drift_digest, drift_count, target_moved (bool: the
 desired state moved on), auto_sync (bool), health, health_message, settled (bool: every managed object healthy at a
 generation it has observed), cluster_ok (bool), operation (mapping or None: id, number, kind, phase, started, message,
-dry_run, changed, initiator, attempt, ended_by_approval), fights ([{key, field, manager}]), gone ([key text]).
+dry_run, moved, initiator, attempt, ended_by_approval), fights ([{key, field, manager}]), gone ([key text]).
 """
 
 from __future__ import annotations
@@ -42,10 +43,10 @@ def happened(
     memory = {key: dict(value) if isinstance(value, dict) else value for key, value in memory.items()}
     if before is None:
         _open_silently(after, memory)
-        return [], memory
+        return _operation(name, {}, after, memory), memory
     events = [
         *_operation(name, before, after, memory),
-        *_drift(app, name, after, memory),
+        *_drift(app, name, before, after, memory),
         *_health(app, name, after, memory),
         *_unknown(app, name, before, after, memory),
         *_fights(app, name, before, after),
@@ -64,7 +65,8 @@ def _open_silently(after: State, memory: Memory) -> None:
 
 def _operation(name: str, before: State, after: State, memory: Memory) -> list[Event]:
     now, then = after.get("operation"), before.get("operation") or {}
-    if not now or now.get("dry_run"):
+    # The end of an application is no sync; it is told once, as `deleted`.
+    if not now or now.get("dry_run") or now["kind"] == "delete":
         return []
     same = then.get("id") == now["id"]
     who = (now.get("initiator") or {}).get("name") or "the hub"
@@ -79,7 +81,7 @@ def _operation(name: str, before: State, after: State, memory: Memory) -> list[E
                 f"{now['id']}/started",
                 "info",
                 f"{what} of {name} started, asked by {who}",
-                now["kind"],
+                _reason(now),
             )
         )
     ended = now["phase"] in ENDED and not (same and then.get("phase") in ENDED)
@@ -91,7 +93,13 @@ def _operation(name: str, before: State, after: State, memory: Memory) -> list[E
             )
         if now["phase"] == "Succeeded" and now["kind"] == "rollback":
             events.append(
-                Event("rollback", f"{now['id']}/rollback", "warning", f"{name} was rolled back by {who}")
+                Event(
+                    "rollback",
+                    f"{now['id']}/rollback",
+                    "warning",
+                    f"{name} was rolled back by {who}",
+                    "rollback",
+                )
             )
     events += _deployed(name, now, after, memory, ended)
     return events
@@ -105,7 +113,7 @@ def _end(name: str, operation: Mapping[str, Any], memory: Memory) -> Event:
             f"{operation['id']}/ended",
             "success",
             f"{name} is synced: {operation['message']}",
-            operation["kind"],
+            _reason(operation),
             ends=ends,
         )
     memory["failed"] = f"{operation['id']}/ended"
@@ -114,41 +122,42 @@ def _end(name: str, operation: Mapping[str, Any], memory: Memory) -> Event:
         f"{operation['id']}/ended",
         "error",
         f"Sync of {name} failed: {operation['message']}",
-        operation["kind"],
+        _reason(operation),
     )
+
+
+def _reason(operation: Mapping[str, Any]) -> str:
+    """Why it ran: self-heal, rollback, git for what began by itself, manual for what a person or robot asked for."""
+    if operation["kind"] in ("self-heal", "rollback"):
+        return str(operation["kind"])
+    return "git" if (operation.get("initiator") or {}).get("kind") == "automation" else "manual"
 
 
 def _deployed(
     name: str, operation: Mapping[str, Any], after: State, memory: Memory, ended: bool
 ) -> list[Event]:
-    """Told once an operation that changed something succeeded and all it manages is healthy since."""
+    """Told once an operation that brought other manifests or Revisions succeeded and all is healthy since."""
     if (
         ended
         and operation["phase"] == "Succeeded"
-        and operation.get("changed")
+        and operation.get("moved")
         and operation["kind"] != "self-heal"
     ):
         memory["deploying"] = operation["id"]
     if memory.get("deploying") != operation["id"] or not after.get("settled") or after["health"] not in WELL:
         return []
     del memory["deploying"]
-    return [Event("deployed", f"{operation['id']}/deployed", "success", f"{name} is deployed and healthy")]
+    summary = f"{name} is deployed and healthy"
+    return [Event("deployed", f"{operation['id']}/deployed", "success", summary, _reason(operation))]
 
 
-def _drift(app: str, name: str, after: State, memory: Memory) -> list[Event]:
+def _drift(app: str, name: str, before: State, after: State, memory: Memory) -> list[Event]:
     episode = memory.setdefault("drift", {"n": 0, "open": False, "digest": "", "told": False})
     if after["sync"] == "Synced" and episode["open"]:
         episode.update(open=False, digest="")
         if not episode.pop("told", True):
             return []
-        operation = after.get("operation") or {}
-        how = (
-            "self-heal"
-            if operation.get("kind") == "self-heal"
-            else "sync"
-            if operation.get("changed")
-            else "reverted"
-        )
+        how = _how(before, after)
         return [
             Event(
                 "drift-resolved",
@@ -156,6 +165,7 @@ def _drift(app: str, name: str, after: State, memory: Memory) -> list[Event]:
                 "success",
                 f"{name} is in sync again",
                 how,
+                {"how": how, "episode": episode["n"]},
                 ends=episode.get("event", ""),
             )
         ]
@@ -180,6 +190,15 @@ def _drift(app: str, name: str, after: State, memory: Memory) -> list[Event]:
         "episode": episode["n"],
     }
     return [Event("drift-detected", key, "warning", sentence, reason, data)]
+
+
+def _how(before: State, after: State) -> str:
+    """An operation that ended in an earlier pass has no part in what is in sync only now."""
+    now, then = after.get("operation") or {}, before.get("operation") or {}
+    known = (then.get("id"), then.get("phase")) == (now.get("id"), now.get("phase"))
+    if not now or now.get("dry_run") or (known and now["phase"] in {*ENDED, "Superseded"}):
+        return "reverted"
+    return "self-heal" if now["kind"] == "self-heal" else "sync"
 
 
 def _health(app: str, name: str, after: State, memory: Memory) -> list[Event]:

@@ -46,6 +46,8 @@ STATUS_FIELDS = (
     "stages",
     "event_seq",
 )
+# Gates of sync-semantics.md 9.1 that people opened or close: a pin, a window, the refusal to delete everything.
+NO_SYNC = {4, 6, 9}
 ROW_FIELDS = [
     "version",
     "status",
@@ -80,6 +82,9 @@ def conclude(
     _describe(frame, desired, picture, work)
     state = _state(frame, picture, seen, work)
     told, memory = _happened(frame, before, state, found, seen)
+    if work is not None and work.operation.kind == SyncOperation.Kind.DELETE:
+        # What the hub takes away itself has neither drifted nor been deleted outside Git; the end is told as `deleted`.
+        told = []
     frame.memory["episodes"], frame.memory["state"] = memory, state
     frame.result.changed = state != before
     app.memory = frame.memory
@@ -157,13 +162,15 @@ def _state(frame: Frame, picture: Picture, seen: Seen, work: Work | None) -> dic
     """What the next comparison of events starts from (see hub.core.events)."""
     automated = (frame.app.sync_policy or {}).get("automated") or {}
     previous = (frame.memory.get("state") or {}).get("operation")
+    # A newer Revision that nothing will apply for now is told as drift: no operation tells it.
+    held = work is None and frame.app.gate.get("gate") in NO_SYNC
     return {
         "sync": picture.sync,
         "sync_reason": picture.reason,
         "drift_digest": picture.drift_digest,
         "drift_count": len(picture.changed),
         "target_moved": picture.target_moved,
-        "auto_sync": bool(automated) and automated.get("enabled", True),
+        "auto_sync": bool(automated) and automated.get("enabled", True) and not held,
         "health": picture.health.status,
         "health_message": picture.health.message,
         "settled": picture.settled,

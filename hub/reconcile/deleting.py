@@ -35,7 +35,7 @@ from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
-from hub.services import approvals, events, leases, looks, operations
+from hub.services import approvals, argoview, audit, events, leases, looks, operations
 
 MOST_ROUNDS = 5
 _PROPAGATION: dict[str, Literal["", "Foreground", "Background"]] = {
@@ -209,10 +209,14 @@ def withdraw(frame: Frame) -> None:
 def archive(frame: Frame) -> None:
     """The row goes, with the event `deleted` that carries its whole last view, in one transaction."""
     app = frame.app
-    told = Happened("deleted", f"{app.id}/deleted", "info", f"{app.name} was deleted ({app.on_delete})")
+    asked = audit.last(resource="application", name=app.name, action=f"delete ({app.on_delete})")
+    by = f" by {asked['name']}" if asked else ""
+    told = Happened("deleted", f"{app.id}/deleted", "info", f"{app.name} was deleted{by} ({app.on_delete})")
     with transaction.atomic():
         approvals.close_for_deleted(app)
-        frame.result.events = events.store(app, [told], {})
+        frame.result.events = events.store(
+            app, [told], {"initiator": asked, "last_view": argoview.shapes(app)}
+        )
         # Whoever waited for this one to go first looks at once.
         named = [each.application for each in dependencies_of(app.sync_policy, app.annotations)]
         waiting = Application.objects.filter(name__in=named, deletion_requested_at__isnull=False)

@@ -27,8 +27,7 @@ def operation_view(operation: SyncOperation, work: Work | None = None) -> dict[s
         "message": operation.message,
         "dry_run": bool(operation.request.get("dry_run")),
         "initiator": operation.initiator,
-        "changed": bool(work and (work.writes or work.operation.wait.get("wrote")))
-        or operation.phase == "Succeeded",
+        "moved": bool(work and work.moved),
         "ended_by_approval": str(operation.wait.get("code", "")).startswith("approval_"),
         "revisions": list(operation.revisions),
     }

@@ -225,7 +225,6 @@ def _absorb(frame: Frame, work: Work, seen: Seen, outcomes: list[Outcome]) -> No
     assert work.plan is not None
     assert work.desired is not None
     for outcome in outcomes:
-        work.writes += outcome.ok and not outcome.action.dry_run
         if outcome.ok and outcome.changed and not outcome.action.dry_run:
             work.changed.add(outcome.action.key)
         if outcome.ok and not outcome.action.dry_run:
@@ -342,6 +341,10 @@ def end(frame: Frame, work: Work, phase: str, message: str) -> None:
     full = not partial and not work.plan.dry_run
     if phase == Phase.SUCCEEDED and not work.plan.dry_run:
         spaces.remember(frame, work.plan.namespace_wish)
+        work.moved = work.desired is not None and (
+            work.desired.digest != frame.app.synced_digest
+            or list(work.desired.revisions) != frame.app.synced_revisions
+        )
     if phase == Phase.SUCCEEDED and full and work.desired is not None:
         frame.memory["installed"] = planning.destination(frame.app)
         frame.app.synced_digest = work.desired.digest

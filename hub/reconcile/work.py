@@ -48,7 +48,8 @@ class Work:
     desired: Desired | None = None
     wait_until: Any = None
     ended: bool = False
-    writes: int = 0
+    # It succeeded with other manifests or Revisions than the last full sync left.
+    moved: bool = False
     # How a deletion makes its plan; every other operation is planned from desired and live state.
     replan: Callable[[Any], None] | None = None
     # Why a deletion does not see all that it has to delete, empty when it does.

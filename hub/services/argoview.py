@@ -14,6 +14,11 @@ PHASES = {"Queued": "Running", "Superseded": "Succeeded"}
 CONDITIONS = {"InvalidSpec": "InvalidSpecError", "SharedResource": "SharedResourceWarning"}
 
 
+def shapes(app: Application) -> dict[str, Any]:
+    """The two parts of a mapping that imported triggers and templates read."""
+    return {"application": application_view(app), "project_view": project_view(app.project)}
+
+
 def application_view(app: Application) -> dict[str, Any]:
     """metadata, spec and status as Argo CD writes them (argo-cd docs/operator-manual/application.yaml)."""
     operation = app.operations.exclude(phase=SyncOperation.Phase.SUPERSEDED).order_by("-number").first()

@@ -15,6 +15,8 @@ from guard.redact import redact
 from hub.core.events import Event as Happened
 from hub.models import Application, Event, HubIdentity
 
+_PERIODS = {"drift", "health", "unknown", "auto-sync"}
+_VIA = {"tick": "schedule", "admin": "web"}
 _RESULTS = {"sync-started", "sync-succeeded", "sync-failed", "deployed", "rollback"}
 
 
@@ -80,9 +82,9 @@ def mapping(
         "revisions": list(context.get("revisions") or ()),
         "previous_revisions": list(context.get("previous_revisions") or ()),
         "operation": context.get("operation") or {},
-        "initiator": context.get("initiator")
-        or (context.get("operation") or {}).get("initiator")
-        or {"kind": "automation", "name": "hub", "via": "tick"},
+        "initiator": _initiator(
+            context.get("initiator") or (context.get("operation") or {}).get("initiator") or {}
+        ),
         "reason": event.reason,
         # What stayed as it was is only counted.
         "changes": [change for change in changes if change.get("action") != "unchanged"][:200],
@@ -95,8 +97,16 @@ def mapping(
         "images": list(context.get("images") or ()),
         "resolves": event.ends,
         **_approval(event, context),
+        # The row is gone when this is told, so nothing can be built from it then.
+        **(context.get("last_view") or {}),
         "links": {"app": link(f"/admin/hub/application/{app.id}/change/")},
     }
+
+
+def _initiator(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Who caused it, by the words of events: the admin pages are the web, the tick is the schedule."""
+    via = str(given.get("via") or "tick")
+    return {"kind": "automation", "name": "hub", **given, "via": _VIA.get(via, via)}
 
 
 def _approval(event: Happened, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,9 +133,9 @@ def basis(app: Application) -> dict[str, Any]:
 
 
 def _episode(event: Happened) -> int:
-    """The number of the open period, which is the third part of an episode's key."""
-    parts = event.key.split("/")
-    return int(parts[2]) if len(parts) > 2 and parts[2].isdecimal() else 0
+    """The number of the open period, which is the third part of the key of such a period."""
+    _, kind, number, *_ = [*event.key.split("/"), "", ""]
+    return int(number) if kind in _PERIODS and number.isdecimal() else 0
 
 
 def app_view(app: Application) -> dict[str, Any]:

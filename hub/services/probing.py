@@ -145,7 +145,7 @@ def _insert(
         "revisions": [],
         "previous_revisions": [],
         "operation": {},
-        "initiator": {"kind": "automation", "name": "hub", "via": "tick"},
+        "initiator": {"kind": "automation", "name": "hub", "via": "schedule"},
         "reason": "",
         "changes": [],
         "changes_total": 0,

@@ -12,7 +12,7 @@ import hub.services.commits as commits
 import hub.services.events as events
 from hub.models import Application, Event
 from hub.services import approvals, chat
-from hub.services.argoview import application_view, project_view
+from hub.services.argoview import shapes
 from notifications import services as notifications
 
 
@@ -35,7 +35,7 @@ def hand_over(row: Event) -> list[int]:
     if app is not None:
         data |= _with_commits(app, data.get("revisions") or ())
         if notifications.wants_view(data).needed:
-            data |= _shapes(app)
+            data |= shapes(app)
     with transaction.atomic():
         owed = notifications.dispatch(chat.with_commands(approvals.with_buttons(data)))
         events.mark_dispatched([row.id])
@@ -78,7 +78,7 @@ def _view(app: Application, basis: Mapping[str, Any]) -> dict[str, Any]:
         {"sha": sha, "repo": entry.get("repoURL", "")}
         for entry, sha in zip(app.sources, app.revisions, strict=False)
     ]
-    return {**basis, **_with_commits(app, revisions), **_shapes(app)}
+    return {**basis, **_with_commits(app, revisions), **shapes(app)}
 
 
 def _application(application: uuid.UUID) -> Application | None:
@@ -88,7 +88,3 @@ def _application(application: uuid.UUID) -> Application | None:
 def _with_commits(app: Application, revisions: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     described = commits.describe(app, revisions)
     return {"revisions": described, "commits": commits.as_commits(described)}
-
-
-def _shapes(app: Application) -> dict[str, Any]:
-    return {"application": application_view(app), "project_view": project_view(app.project)}

@@ -126,7 +126,7 @@ def _hindered(row: Delivery) -> bool:
         )
         return True
     event = row.event
-    if event is not None and row.app and event.name != "deleted" and not folding.is_carrier(row):
+    if event is not None and row.app and not _tells_the_end(event) and not folding.is_carrier(row):
         gone = EventCopy.objects.filter(app=row.app, name="deleted", id__gt=event.id).exists()
         if gone:
             claims.write(
@@ -134,6 +134,12 @@ def _hindered(row: Delivery) -> bool:
             )
             return True
     return False
+
+
+def _tells_the_end(event: EventCopy) -> bool:
+    """The end of an application: the event of the hub, or a look of an imported trigger at one that is on its way out."""
+    metadata = (event.data.get("application") or {}).get("metadata") or {}
+    return event.name == "deleted" or bool(metadata.get("deletionTimestamp"))
 
 
 def _begun(row: Delivery) -> bool:

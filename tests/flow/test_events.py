@@ -1,0 +1,127 @@
+"""Which events the life of an application makes, and what they say (notifications.md 2)."""
+
+from __future__ import annotations
+
+from hub.models import Application, Event
+from hub.services import applications
+from tests.flow.conftest import DANA, World
+from tests.flow.desk import Desk, desk
+from tests.flow.faults import AUTOMATED, NAMESPACE, config
+
+__all__ = ["desk"]
+NO_HEAL = {"automated": {"prune": True, "self_heal": False}}
+
+
+def _one(world: World, **more: object) -> Application:
+    world.kube.create(NAMESPACE)
+    world.commit({"deploy/c.yaml": config("one")})
+    return world.run(world.application(**more))
+
+
+def _names(app: Application) -> list[str]:
+    return list(Event.objects.filter(application=app.id).order_by("id").values_list("name", flat=True))
+
+
+def _edit(world: World, value: str) -> None:
+    world.kube.patch("v1", "ConfigMap", "one", {"data": {"value": value}}, "shop")
+
+
+def test_what_the_first_pass_synced_is_told(world: World) -> None:
+    """The second application of a repository finds its commit at hand, so one pass does everything."""
+    world.kube.create(NAMESPACE)
+    world.commit({"a/c.yaml": config("one"), "b/c.yaml": config("two")})
+    for name in "ab":
+        app = world.run(world.application(name, path=name, sync_policy=AUTOMATED))
+        assert _names(app) == ["created", "sync-started", "sync-succeeded", "deployed"]
+
+
+def test_a_sync_that_brings_nothing_new_is_no_deployment(world: World) -> None:
+    app = _one(world, sync_policy=NO_HEAL)
+    world.sync(app)
+    world.run(app)
+    assert (_names(app).count("sync-succeeded"), _names(app).count("deployed")) == (2, 1)
+
+
+def test_a_new_commit_with_the_same_manifests_is_a_deployment_when_somebody_syncs_it(world: World) -> None:
+    app = _one(world, sync_policy=NO_HEAL)
+    sha = world.commit({"other/readme.md": "nothing"})
+    world.poll()
+    world.sync(app)
+    world.run(app)
+    told = Event.objects.filter(application=app.id, name="deployed").latest("id").data
+    assert (_names(app).count("deployed"), told["revisions"][0]["sha"], told["reason"]) == (2, sha, "manual")
+
+
+def test_drift_that_somebody_took_back_was_reverted(world: World) -> None:
+    app = _one(world, sync_policy=NO_HEAL)
+    _edit(world, "red")
+    world.run(app)
+    _edit(world, "1")
+    world.run(app)
+    told = Event.objects.get(name="drift-resolved").data
+    assert (told["reason"], told["drift"]["how"], told["episode"]) == ("reverted", "reverted", 1)
+
+
+def test_drift_says_what_ended_it(world: World) -> None:
+    app = _one(world, sync_policy=NO_HEAL)
+    _edit(world, "red")
+    world.run(app)
+    world.sync(app)
+    world.run(app)
+    assert Event.objects.filter(name="drift-resolved").latest("id").data["reason"] == "sync"
+
+
+def test_drift_that_the_hub_healed_was_healed(world: World) -> None:
+    app = _one(world, sync_policy=AUTOMATED)
+    _edit(world, "red")
+    world.run(app)
+    told = Event.objects.get(name="drift-resolved").data
+    assert (told["reason"], told["initiator"]["via"]) == ("self-heal", "self-heal")
+
+
+def test_a_revision_that_a_window_holds_back_is_drift(world: World) -> None:
+    app = _one(world, sync_policy=AUTOMATED)
+    closed = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["*"]}
+    world.project.rules = {**world.project.rules, "windows": [closed]}
+    world.project.save()
+    world.commit({"deploy/c.yaml": config("one", "2")})
+    world.poll()
+    world.run(app)
+    told = Event.objects.get(name="drift-detected").data
+    assert (told["reason"], told["summary"]) == ("new-revision", "web is out of sync: Git moved on")
+
+
+def test_a_deletion_is_told_once_and_says_who_asked(world: World) -> None:
+    """What the hub takes away is neither drift nor deleted outside Git, and its deletion is no sync."""
+    app = _one(world, sync_policy=AUTOMATED)
+    before = len(_names(app))
+    applications.request_deletion(DANA, app, "cascade")
+    world.run(app)
+    assert _names(app)[before:] == ["deleted"]
+    told = Event.objects.get(name="deleted").data
+    assert told["summary"] == "web was deleted by dana (cascade)"
+    assert (told["initiator"]["kind"], told["initiator"]["name"]) == ("user", "dana")
+    assert told["application"]["metadata"]["name"] == "web"
+
+
+def test_an_imported_trigger_hears_of_every_deletion(world: World, desk: Desk) -> None:
+    note = {"notifications.argoproj.io/subscribe.on-deleted.slack": "ops"}
+    world.kube.create(NAMESPACE)
+    world.commit({"deploy/c.yaml": config("one")})
+    for mode in ("detach", "cascade"):
+        app = world.application(f"web-{mode}", sync_policy=AUTOMATED, annotations=note)
+        desk.tell(world, app)
+        applications.request_deletion(DANA, app, mode)
+        world.run(app)
+        desk.tell()
+    assert desk.roots() == ["web-detach is being deleted.", "web-cascade is being deleted."]
+
+
+def test_events_say_why_and_by_whom_in_the_words_of_the_design(world: World) -> None:
+    app = _one(world, sync_policy=AUTOMATED)
+    started = Event.objects.filter(name="sync-started").latest("id").data
+    assert (started["reason"], started["initiator"]["via"]) == ("git", "git")
+    world.sync(app)
+    world.run(app)
+    started = Event.objects.filter(name="sync-started").latest("id").data
+    assert (started["reason"], started["initiator"]["name"]) == ("manual", "dana")
