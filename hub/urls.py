@@ -4,7 +4,7 @@ from django.urls import include, path
 
 from hub.admin.site import site
 from hub.api import about, errors, metrics, slack, webhooks
-from hub.web import approving, linking
+from hub.web import applications, approving, linking
 
 urlpatterns = [
     path("admin/", site.urls),
@@ -14,6 +14,8 @@ urlpatterns = [
     path("api/v1/slack/interactions", metrics.measured_clicks(slack.interactions)),
     path("api/v1/", include("hub.api.urls")),
     path("approvals/<int:number>", approving.approval),
+    path("applications/<str:name>", applications.application),
+    path("applications/<str:namespace>/<str:name>", applications.application),
     path("link/<str:code>", linking.link),
     path("livez", about.livez),
     path("readyz", about.readyz),

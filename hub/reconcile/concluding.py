@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -96,6 +96,9 @@ def conclude(
             frame.last_number = work.operation.number
         save_rows(frame)
         context = describing.context_of(frame, work) if told else {}
+        if told:
+            differing = found if found is not None and found.differences else picture
+            context["drifted"] = describing.drifted(differing.differences)
         if told and work is not None:
             context["approval"] = approvals.thread_of(work.operation)
         frame.result.events += events.store(app, told, context)
@@ -161,7 +164,8 @@ def _ended(phase: str) -> str:
 def _state(frame: Frame, picture: Picture, seen: Seen, work: Work | None) -> dict[str, Any]:
     """What the next comparison of events starts from (see hub.core.events)."""
     automated = (frame.app.sync_policy or {}).get("automated") or {}
-    previous = (frame.memory.get("state") or {}).get("operation")
+    last = frame.memory.get("state") or {}
+    previous, now = last.get("operation"), frame.now.isoformat()
     # A newer Revision that nothing will apply for now is told as drift: no operation tells it.
     held = work is None and frame.app.gate.get("gate") in NO_SYNC
     return {
@@ -173,6 +177,8 @@ def _state(frame: Frame, picture: Picture, seen: Seen, work: Work | None) -> dic
         "auto_sync": bool(automated) and automated.get("enabled", True) and not held,
         "health": picture.health.status,
         "health_message": picture.health.message,
+        "health_since": _since(last, "health", picture.health.status, now),
+        "sync_since": _since(last, "sync", picture.sync, now),
         "settled": picture.settled,
         "cluster_ok": seen.problem is None,
         "unknown_reason": picture.unknown_reason,
@@ -180,6 +186,11 @@ def _state(frame: Frame, picture: Picture, seen: Seen, work: Work | None) -> dic
         "fights": frame.memory.get("fights") or [],
         "gone": picture.gone,
     }
+
+
+def _since(last: Mapping[str, Any], name: str, status: str, now: str) -> str:
+    """When the status became what it is."""
+    return str(last.get(f"{name}_since") or now) if last.get(name) == status else now
 
 
 def _next_look(frame: Frame, seen: Seen, work: Work | None) -> datetime:

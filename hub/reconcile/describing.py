@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import hub.services.images as stored_images
+from clusters.core.manifests import ResourceKey
+from hub.core import images
 from hub.models import Application, SyncOperation
 from hub.reconcile.frame import Frame
 from hub.reconcile.work import Work
+from hub.services import events
 
-_ACTIONS = {"Pruned": "pruned", "Unchanged": "unchanged", "HookSkipped": "skipped", "PruneSkipped": "skipped"}
+_ACTIONS = {
+    "Pruned": "pruned",
+    "Unchanged": "unchanged",
+    **dict.fromkeys(("HookSkipped", "PruneSkipped", "SharedSkipped", "Kept"), "skipped"),
+}
 _ORDER = {"failed": 0, "unchanged": 2}
+_MOST_PATHS = 3
 
 
 def operation_view(operation: SyncOperation, work: Work | None = None) -> dict[str, Any]:
@@ -36,13 +45,54 @@ def operation_view(operation: SyncOperation, work: Work | None = None) -> dict[s
 def context_of(frame: Frame, work: Work | None) -> dict[str, Any]:
     """Operation, revisions and changes; called only by a pass that has something to tell."""
     found: dict[str, Any] = {"revisions": _listed(frame.app, _attempted(frame, work))}
-    if work is not None:
+    if work is None:
+        found["changes"] = _unwell(frame)
+    else:
+        before = _before(work.operation)
         found |= {
             "operation": operation_view(work.operation, work),
-            "changes": _changes(work.operation.results),
-            "previous_revisions": _listed(frame.app, _before(work.operation)),
+            "changes": _changes(frame, work.operation.results),
+            "previous_revisions": _listed(frame.app, before.revisions if before else ()),
         }
+        if before is not None and work.operation.manifest_digest not in ("", before.manifest_digest):
+            found["images"] = images.changed(
+                stored_images.of(before.manifest_digest), stored_images.of(work.operation.manifest_digest)
+            )
     return found
+
+
+def drifted(differences: Sequence[tuple[ResourceKey, str, Sequence[Mapping[str, Any]]]]) -> list[str]:
+    """What differs, one line per object: its fields and who wrote them, else why."""
+    return [f"{key}: {_fields(lines) or reason}" for key, reason, lines in differences]
+
+
+def _fields(lines: Sequence[Mapping[str, Any]]) -> str:
+    said = []
+    for line in lines[:_MOST_PATHS]:
+        manager = f" (by {line['manager']})" if line.get("manager") else ""
+        said.append(f"{line['path']}{manager}")
+    rest = [f"{len(lines) - _MOST_PATHS} more fields"] if len(lines) > _MOST_PATHS else []
+    return ", ".join([*said, *rest])
+
+
+def _unwell(frame: Frame) -> list[dict[str, Any]]:
+    """Without an operation nothing was done; what is degraded is what a message about health must name."""
+    return [
+        {
+            "group": key.group,
+            "version": row.version,
+            "kind": key.kind,
+            "namespace": key.namespace,
+            "name": key.name,
+            "action": "unchanged",
+            "message": "",
+            "health": row.health,
+            "health_message": row.health_message,
+            "phase": "",
+        }
+        for key, row in sorted(frame.rows.items())
+        if row.health == "Degraded"
+    ]
 
 
 def _attempted(frame: Frame, work: Work | None) -> Sequence[str]:
@@ -60,16 +110,15 @@ def _wanted(frame: Frame) -> Sequence[str]:
     return known if any(known) else list(frame.app.revisions)
 
 
-def _before(operation: SyncOperation) -> Sequence[str]:
-    """What the last operation that set the whole application left there."""
+def _before(operation: SyncOperation) -> SyncOperation | None:
+    """The last operation that set the whole application."""
     earlier = SyncOperation.objects.filter(
         application_id=operation.application_id,
         number__lt=operation.number,
         phase=SyncOperation.Phase.SUCCEEDED,
         kind__in=[SyncOperation.Kind.SYNC, SyncOperation.Kind.ROLLBACK],
     )
-    last = earlier.order_by("-number").values_list("revisions", flat=True).first()
-    return last or ()
+    return earlier.only("revisions", "manifest_digest").order_by("-number").first()
 
 
 def _listed(app: Application, shas: Sequence[str]) -> list[dict[str, Any]]:
@@ -80,27 +129,38 @@ def _listed(app: Application, shas: Sequence[str]) -> list[dict[str, Any]]:
             "ref": entry.get("targetRevision", ""),
             "sha": sha,
             "short": sha[:7],
+            **({"url": page} if (page := events.commit_page(entry.get("repoURL", ""), sha)) else {}),
         }
         for entry, sha in zip(app.sources, shas, strict=False)
     ]
 
 
-def _changes(results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _changes(frame: Frame, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Failed first, what stayed as it was last; a skipped hook says why."""
-    return sorted((_change(row) for row in results), key=lambda change: _ORDER.get(change["action"], 1))
+    return sorted(
+        (_change(frame, row) for row in results), key=lambda change: _ORDER.get(change["action"], 1)
+    )
 
 
-def _change(row: dict[str, Any]) -> dict[str, Any]:
-    failed = row["state"] in {"Failed", "Error"}
-    action = "failed" if failed else _ACTIONS.get(row["code"], "configured")
+def _change(frame: Frame, row: dict[str, Any]) -> dict[str, Any]:
+    held = frame.rows.get(ResourceKey(row["group"], row["kind"], row["namespace"], row["name"]))
     return {
         "group": row["group"],
+        "version": held.version if held else "",
         "kind": row["kind"],
         "namespace": row["namespace"],
         "name": row["name"],
-        "action": action,
+        "action": _action(row),
         "message": row["message"],
-        "health": row.get("health", ""),
+        "health": held.health if held else "",
+        "health_message": held.health_message if held else "",
         "phase": row["phase"],
         **({"hook_reason": row["message"]} if row["code"] == "HookSkipped" else {}),
     }
+
+
+def _action(row: Mapping[str, Any]) -> str:
+    if row["state"] in {"Failed", "Error"}:
+        return "failed"
+    made = row["code"] == "Synced" and str(row["message"]).startswith(("created", "recreated"))
+    return "created" if made else _ACTIONS.get(row["code"], "configured")

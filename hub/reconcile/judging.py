@@ -37,7 +37,7 @@ from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.services import health_rules, orphans
 
-MOST_DRIFT_LINES = 50
+MOST_DRIFT_LINES, MOST_NAMED = 50, 20
 
 
 @dataclass
@@ -58,6 +58,8 @@ class Picture:
     gone: list[dict[str, str]] = field(default_factory=list)
     conditions: list[tuple[str, str, str]] = field(default_factory=list)
     drift_digest: str = ""
+    # What is out of sync: reason and lines of the first of them, as they were at this look.
+    differences: list[tuple[ResourceKey, str, list[dict[str, object]]]] = field(default_factory=list)
     target_moved: bool = False
     settled: bool = False
     kept: bool = False
@@ -382,6 +384,9 @@ def _digest(frame: Frame, picture: Picture) -> str:
     for key, verdict in sorted(picture.verdicts.items()):
         if verdict.status == "OutOfSync":
             row = frame.rows.get(key)
-            paths = [f"{line['path']}={line['live']}" for line in (row.drift if row else [])]
+            lines = row.drift if row else []
+            paths = [f"{line['path']}={line['desired']}={line['live']}" for line in lines]
+            if len(picture.differences) < MOST_NAMED:
+                picture.differences.append((key, verdict.reason, lines))
             hashed.update(f"{key}|{verdict.reason}|{';'.join(paths)}\n".encode())
     return hashed.hexdigest()

@@ -14,7 +14,9 @@ import hub.services.statements as statements
 from guard.redact import redact
 from hub.core.events import Event as Happened
 from hub.models import Application, Event, HubIdentity
+from notifications.core.namespaces import repo_url_to_https
 
+MOST_CHANGES = 200
 _PERIODS = {"drift", "health", "unknown", "auto-sync"}
 _VIA = {"tick": "schedule", "admin": "web"}
 _RESULTS = {"sync-started", "sync-succeeded", "sync-failed", "deployed", "rollback"}
@@ -34,6 +36,24 @@ def mask_key() -> bytes:
 
 def link(path: str) -> str:
     return settings.HUB_URL.rstrip("/") + path
+
+
+def commit_page(repo: str, sha: str) -> str:
+    """Where the host of the repository shows a commit; empty for a repository without web pages."""
+    try:
+        return f"{repo_url_to_https(repo).removesuffix('.git')}/commit/{sha}" if sha else ""
+    except ValueError:
+        return ""
+
+
+def _links(app: Application, operation: Mapping[str, Any]) -> dict[str, str]:
+    found = {
+        "app": link(f"/admin/hub/application/{app.id}/change/"),
+        "diff": link(f"/api/v1/applications/{app.name}/diff"),
+    }
+    if operation.get("id"):
+        found["operation"] = link(f"/admin/hub/syncoperation/{operation['id']}/change/")
+    return found
 
 
 def store(app: Application, happened: Sequence[Happened], context: Mapping[str, Any]) -> list[str]:
@@ -70,6 +90,10 @@ def mapping(
 ) -> dict[str, Any]:
     """The mapping of one event: every key always present, absent things as empty values."""
     changes = list(context.get("changes") or ())
+    # What stayed as it was is only counted, unless it is what a message about health must name.
+    told = [one for one in changes if one.get("action") != "unchanged" or one.get("health") == "Degraded"]
+    held = (app.memory or {}).get("state") or {}
+    drifted = list(context.get("drifted") or ()) if event.name == "drift-detected" else []
     return {
         "id": event.key,
         "key": event.key,
@@ -86,21 +110,31 @@ def mapping(
             context.get("initiator") or (context.get("operation") or {}).get("initiator") or {}
         ),
         "reason": event.reason,
-        # What stayed as it was is only counted.
-        "changes": [change for change in changes if change.get("action") != "unchanged"][:200],
+        "changes": told[:MOST_CHANGES],
+        "changes_omitted": max(len(told) - MOST_CHANGES, 0),
         "changes_total": len(changes),
-        "health": {"status": app.health_status, "message": app.health_message},
-        "sync": {"status": app.sync_status, "counts": app.counts},
-        "drift": dict(event.data) if event.name.startswith("drift") else {},
-        "detail": dict(event.data),
+        "health": {
+            "status": app.health_status,
+            "message": app.health_message,
+            "since": held.get("health_since", ""),
+        },
+        "sync": {"status": app.sync_status, "counts": app.counts, "since": held.get("sync_since", "")},
+        "drift": _drift(event),
+        "detail": dict(event.data) | ({"resources": drifted} if drifted else {}),
         "episode": _episode(event),
         "images": list(context.get("images") or ()),
         "resolves": event.ends,
         **_approval(event, context),
         # The row is gone when this is told, so nothing can be built from it then.
         **(context.get("last_view") or {}),
-        "links": {"app": link(f"/admin/hub/application/{app.id}/change/")},
+        "links": _links(app, context.get("operation") or {}),
     }
+
+
+def _drift(event: Happened) -> dict[str, Any]:
+    if event.name == "self-heal-fight":
+        return {"reason": event.reason, "fight": dict(event.data)}
+    return {"reason": event.reason, **event.data} if event.name.startswith("drift-") else {}
 
 
 def _initiator(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -120,6 +154,7 @@ def basis(app: Application) -> dict[str, Any]:
         "app": app_view(app),
         "project": {
             "name": app.project.name,
+            "description": app.project.description,
             "labels": app.project.labels,
             "annotations": app.project.annotations,
         },

@@ -1,4 +1,4 @@
-"""Pages for people who need no admin site: today, linking a chat account.
+"""Pages for people who need no admin site: linking a chat account, an approval, and where links lead.
 
 May live here: what a page shows and which service it calls. May not: writes of its own, REST.
 """

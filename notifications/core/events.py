@@ -25,6 +25,7 @@ _UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 _NEEDED = ("id", "key", "name", "occurred_at", "severity", "summary")
 # Texts are cut to these lengths in turn until the event fits.
 _TEXT_STEPS = (16_384, 4_096, 1_000, 300)
+_LIST_STEPS = (200, 50, 10)
 
 # Which event ends which (notifications.md 2); approvals and hand-made events carry `resolves`.
 ENDS = {
@@ -64,6 +65,10 @@ def accept(event: Mapping[str, Any]) -> dict[str, Any]:
         made = _shortened(made, most)
     while size(made) > MAX_EVENT and made.get("changes"):
         _limit_changes(made, len(made["changes"]) // 2)
+    for most in _LIST_STEPS:
+        # What the emitter added for imported templates: an event without half of it is better than none.
+        if size(made) > MAX_EVENT:
+            made = {key: _thinned(value, most) for key, value in made.items()}
     if size(made) > MAX_EVENT:
         raise EventError("too_large", "an event may have 256 KiB")
     return made
@@ -107,6 +112,15 @@ def _shortened(value: Any, most: int) -> Any:
         return [_shortened(item, most) for item in value]
     if isinstance(value, dict):
         return {key: _shortened(item, most) for key, item in value.items()}
+    return value
+
+
+def _thinned(value: Any, most: int) -> Any:
+    """Every list cut to its first entries."""
+    if isinstance(value, list):
+        return [_thinned(item, most) for item in value[:most]]
+    if isinstance(value, dict):
+        return {key: _thinned(item, most) for key, item in value.items()}
     return value
 
 

@@ -6,7 +6,7 @@ from hub.models import Application, Event
 from hub.services import applications
 from tests.flow.conftest import DANA, World
 from tests.flow.desk import Desk, desk
-from tests.flow.faults import AUTOMATED, NAMESPACE, config
+from tests.flow.faults import AUTOMATED, NAMESPACE, config, deployment
 
 __all__ = ["desk"]
 NO_HEAL = {"automated": {"prune": True, "self_heal": False}}
@@ -125,3 +125,55 @@ def test_events_say_why_and_by_whom_in_the_words_of_the_design(world: World) -> 
     world.run(app)
     started = Event.objects.filter(name="sync-started").latest("id").data
     assert (started["reason"], started["initiator"]["name"]) == ("manual", "dana")
+
+
+def test_a_message_of_drift_names_the_object_and_its_field(world: World, desk: Desk) -> None:
+    desk.subscribe("drift-detected")
+    app = _one(world, sync_policy=AUTOMATED)
+    _edit(world, "red")
+    desk.tell(world, app)
+    told = Event.objects.get(name="drift-detected").data
+    (line,) = told["detail"]["resources"]
+    assert line.startswith("ConfigMap/shop/one: .data.value (by ")
+    assert line.split(" (by ")[0] in desk.slack.messages("ops")[0]["text"]
+
+
+def test_another_commit_is_another_drift_where_nothing_syncs_it(world: World) -> None:
+    app = _one(world, sync_policy=AUTOMATED)
+    applications.update(DANA, app, applications.document(app) | {"sync_policy": {}})
+    for value in ("2", "3"):
+        world.commit({"deploy/c.yaml": config("one", value)})
+        world.poll()
+        world.run(app)
+        world.run(app)
+    assert _names(app).count("drift-detected") == 2
+
+
+def test_changes_say_what_was_created_and_what_was_only_configured(world: World) -> None:
+    app = _one(world, sync_policy=AUTOMATED)
+    created = Event.objects.filter(name="sync-succeeded").latest("id").data["changes"]
+    world.commit({"deploy/c.yaml": config("one", "2"), "deploy/d.yaml": config("two")})
+    world.poll()
+    world.run(app)
+    told = Event.objects.filter(name="sync-succeeded").latest("id").data
+    assert [(one["name"], one["action"]) for one in created] == [("one", "created")]
+    assert {(one["name"], one["action"]) for one in told["changes"]} == {
+        ("one", "configured"),
+        ("two", "created"),
+    }
+    assert {one["version"] for one in told["changes"]} == {"v1"}
+    assert told["changes_omitted"] == 0
+    assert sorted(told["links"]) == ["app", "diff", "operation"]
+
+
+def test_a_new_image_is_named_with_its_old_version(world: World, desk: Desk) -> None:
+    desk.subscribe("deployed")
+    world.kube.create(NAMESPACE)
+    world.commit({"deploy/d.yaml": deployment("web", image="registry.example:5000/web:1.0")})
+    app = world.application(sync_policy=AUTOMATED)
+    world.run(app, until=lambda a: a.health_status == "Healthy", passes=1000)
+    world.commit({"deploy/d.yaml": deployment("web", image="registry.example:5000/web:1.1")})
+    world.poll()
+    world.run(app, until=lambda a: _names(a).count("deployed") == 2, passes=1000)
+    told = Event.objects.filter(name="sync-succeeded").latest("id").data
+    assert told["images"] == [{"name": "registry.example:5000/web", "old": "1.0", "new": "1.1", "digest": ""}]

@@ -11,7 +11,6 @@ import hub.services.events as events
 from hub.core.approvals import Card, Demand, Tally, card
 from hub.core.events import Event as Happened
 from hub.models import Application, ApprovalRequest, Event
-from notifications.core.namespaces import repo_url_to_https
 
 
 def link_of(row: ApprovalRequest) -> str:
@@ -70,7 +69,6 @@ def tell(
         "links": {
             **mapping["links"],
             "approval": link_of(row),
-            "diff": events.link(f"/api/v1/applications/{app.name}/diff"),
         },
     }
     Event.objects.bulk_create(
@@ -96,15 +94,14 @@ def _revisions(row: ApprovalRequest) -> list[list[str]]:
     fields = []
     for revision in (row.plan.get("revisions") or ())[:5]:
         shown = " ".join(str(revision.get(name, "")) for name in ("short", "path")).strip()
-        fields.append(["Revision", shown, _page(str(revision.get("repo", "")), str(revision.get("sha", "")))])
+        fields.append(
+            [
+                "Revision",
+                shown,
+                events.commit_page(str(revision.get("repo", "")), str(revision.get("sha", ""))),
+            ]
+        )
     return fields
-
-
-def _page(repo: str, sha: str) -> str:
-    try:
-        return f"{repo_url_to_https(repo).removesuffix('.git')}/commit/{sha}"
-    except ValueError:
-        return ""
 
 
 def card_of(row: ApprovalRequest, demand: Demand | None, tally: Tally | None) -> Card:

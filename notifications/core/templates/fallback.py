@@ -67,15 +67,27 @@ def _fields(event: Mapping[str, Any]) -> list[MessageField]:
         part = event.get(name)
         if isinstance(part, Mapping) and part.get("name"):
             made.append(MessageField(title, cut(one_line(part["name"]), MAX_FIELD)))
-    revisions = event.get("revisions")
-    shown = (
-        [_revision(one) for one in revisions if isinstance(one, Mapping)]
-        if isinstance(revisions, list)
-        else []
-    )
-    if shown:
-        made.append(MessageField("Revisions", cut("\n".join(shown[:5]), MAX_FIELD), short=False))
+    if revisions := _maps(event.get("revisions")):
+        page = revisions[0].get("url") if len(revisions) == 1 else None
+        value = cut("\n".join(map(_revision, revisions[:5])), MAX_FIELD)
+        made.append(MessageField("Revisions", value, short=False, link=safe_link(page)))
+    if images := _images(event):
+        made.append(MessageField("Images", cut("\n".join(images), MAX_FIELD), short=False))
     return made
+
+
+def _maps(value: object) -> list[Mapping[str, Any]]:
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _images(event: Mapping[str, Any]) -> list[str]:
+    """Which image went from which version to which."""
+    lines = [
+        f"{one.get('name', '')} {one.get('old') or '(new)'} → {one.get('new', '')}"
+        for one in _maps(event.get("images"))
+    ]
+    more = [f"and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+    return [*map(one_line, lines[:_MOST_LINES]), *more]
 
 
 def _revision(revision: Mapping[str, Any]) -> str:
@@ -86,8 +98,7 @@ def _revision(revision: Mapping[str, Any]) -> str:
 
 def _lines(event: Mapping[str, Any], *, only_failing: bool) -> list[str]:
     """What changed, failed first, and which applications are affected; ten lines and a count of the others."""
-    changes = event.get("changes")
-    known = [change for change in changes if isinstance(change, Mapping)] if isinstance(changes, list) else []
+    known = _maps(event.get("changes"))
     known.sort(key=lambda change: not _is_failing(change))
     shown = [
         one for one in known if _is_failing(one) or not (only_failing or one.get("action") == "unchanged")
@@ -100,8 +111,19 @@ def _lines(event: Mapping[str, Any], *, only_failing: bool) -> list[str]:
     return [*lines, *(_affected(detail) if isinstance(detail, Mapping) else [])]
 
 
+def _differing(detail: Mapping[str, Any]) -> list[str]:
+    """What has drifted, as the emitter says it: one line per object."""
+    named = detail.get("resources")
+    lines = [one_line(name) for name in named] if isinstance(named, list) else []
+    count = detail.get("count")
+    more = max(len(lines), count if isinstance(count, int) else 0) - _MOST_LINES
+    return lines[:_MOST_LINES] + ([f"and {more} more"] if more > 0 else [])
+
+
 def _affected(detail: Mapping[str, Any]) -> list[str]:
     names, total = detail.get("applications"), detail.get("applications_total")
+    if detail.get("resources"):
+        return _differing(detail)
     if not isinstance(names, list) or not isinstance(total, int) or not names:
         return []
     shown = ", ".join(one_line(name) for name in names)

@@ -54,3 +54,14 @@ def test_absent_views_are_absent_names() -> None:
 
 def test_what_no_database_can_store_is_exchanged() -> None:
     assert accept({**EVENT, "x": ["a\x00b", "\ud800"]})["x"] == ["a\ufffdb", "\ufffd"]
+
+
+def test_a_view_that_is_too_long_is_thinned_and_never_loses_the_event() -> None:
+    """A thousand conditions and resources of an Argo CD view: what comes first stays, every key of the event too."""
+    rows = [{"name": f"r-{number}", "message": "m" * 290} for number in range(5_000)]
+    view = {"metadata": {"name": "web"}, "status": {"resources": rows, "conditions": rows}}
+    made = accept({**EVENT, **{f"key{number}": 1 for number in range(40)}, "application": view})
+    assert made["application"]["metadata"] == {"name": "web"}
+    assert made["application"]["status"]["resources"][0]["name"] == "r-0"
+    assert made["key39"] == 1
+    assert size(made) <= MAX_EVENT
