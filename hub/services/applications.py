@@ -29,6 +29,8 @@ from hub.models import Application, Project, Repository, SourceState
 from hub.services.actors import Actor
 from hub.services.documents import InvalidDocument
 from hub.services.fences import judge_application
+from notifications import services as notifications
+from notifications.core.imports import TOLD_ANNOTATION
 
 LEVEL_USER = looks.LEVEL_USER
 LEVEL_KNOWN = looks.LEVEL_KNOWN
@@ -134,6 +136,7 @@ def create(actor: Actor, doc: Any) -> Application:
             "name_not_available", f"the name {app.name} is not available", "choose another name", status=409
         ) from None
     _write_source_states(app, is_new=True)
+    _take_over_told(app)
     audit.record(
         actor, "create", resource="application", name=app.name, project=app.project.name, after=document(app)
     )
@@ -158,6 +161,7 @@ def update(
         raise HubError("stale", f"{app.name} was changed meanwhile", "read it again and repeat", status=412)
     app.refresh_from_db()
     _write_source_states(app)
+    _take_over_told(app)
     audit.record(
         actor,
         "update",
@@ -170,6 +174,14 @@ def update(
     switches.changed(actor, app, was_automated, timezone.now())
     looks.ask([app.id], level=LEVEL_KNOWN)
     return app
+
+
+def _take_over_told(app: Application) -> None:
+    """What Argo CD wrote onto an application that moves here counts as told (notifications.md 3.1)."""
+    if TOLD_ANNOTATION in app.annotations:
+        notifications.import_told(
+            {"metadata": {"annotations": app.annotations}}, str(app.id), app.project.name
+        )
 
 
 def _write_source_states(app: Application, *, is_new: bool = False) -> None:

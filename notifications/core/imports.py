@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from notifications.core.catalogue import default_templates
 from notifications.core.routing import Defaults, GlobalSubscription, read_globals
 from notifications.core.templates import CHANNELS, NOT_YET, ImportedTemplate, read_template
 from notifications.core.triggers import ConditionState, Trigger, read_trigger, taken_over
@@ -86,7 +87,8 @@ def secret_values(secret: Mapping[str, Any]) -> dict[str, str]:
     values: dict[str, str] = {}
     for key, value in (secret.get("data") or {}).items():
         try:
-            values[str(key)] = base64.b64decode(str(value), validate=True).decode()
+            # Line ends in base64 mean nothing, as in Kubernetes.
+            values[str(key)] = base64.b64decode("".join(str(value).split()), validate=True).decode()
         except (binascii.Error, ValueError):
             continue
     return values | {str(key): as_text(value) for key, value in (secret.get("stringData") or {}).items()}
@@ -236,7 +238,7 @@ class _Importer:
 
     def cross_checks(self) -> None:
         """What one key says about another: names that nothing has."""
-        templates = {template.name for template in self.templates}
+        templates = {template.name for template in self.templates} | set(default_templates())
         for trigger in self.triggers:
             sent = dict.fromkeys(name for condition in trigger.conditions for name in condition.send)
             for name in sent:

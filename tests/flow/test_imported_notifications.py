@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import yaml
 
 from hub.services import events, telling
 from notifications import services as notifications
+from notifications.core.triggers import read_trigger
 from tests.flow.conftest import World
 from tests.flow.desk import Desk, desk
 from tests.slackserver import SlackServer
@@ -91,3 +93,27 @@ def test_without_such_a_trigger_a_minute_costs_nothing(
 def _minute(desk: Desk) -> None:
     assert all(isinstance(number, int) for number in telling.observe_by_time())
     desk.tell()
+
+
+def test_what_argo_cd_told_of_an_application_that_moves_here_is_not_told_again(
+    world: World, desk: Desk
+) -> None:
+    """16: the annotation comes with the application; the next revision is news."""
+    data = {"trigger.on-done": TRIGGER, "template.app-done": TEMPLATE}
+    notifications.import_config({"data": data}, {})
+    first = world.commit({"deploy/ns.yaml": NAMESPACE, "deploy/config.yaml": CONFIG % "blue"})
+    (condition,) = read_trigger("on-done", TRIGGER).conditions
+    told = {f"{first}:on-done:{condition.key}:slack:ops": 1700000000}
+    app = world.application(
+        sync_policy={"automated": {"prune": True}},
+        annotations={
+            "notifications.argoproj.io/subscribe.on-done.slack": "ops",
+            "notified.notifications.argoproj.io": json.dumps(told),
+        },
+    )
+    desk.tell(world, app)
+    assert desk.roots() == []
+    second = world.commit({"deploy/config.yaml": CONFIG % "green"})
+    world.poll()
+    desk.tell(world, app)
+    assert desk.roots() == [f"Application web runs {second}"]

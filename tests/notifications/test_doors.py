@@ -115,6 +115,13 @@ def test_looking_and_mending(slack: SlackServer, time_: FakeClock) -> None:
         told("silence", "--app", "web")
 
 
+def test_a_place_is_tested_before_anything_was_sent_there(slack: SlackServer, time_: FakeClock) -> None:
+    slack_service(slack)
+    assert "sent to slack:#a" in told("send-test", "slack:#a")
+    with pytest.raises(CommandError, match="there is no destination 'mail:x'; services: slack"):
+        told("send-test", "mail:x")
+
+
 # -- admin
 
 

@@ -19,10 +19,10 @@ from notifications.core.imports import import_config as read_config
 from notifications.core.templates import ImportedTemplate, NativeTemplate
 from notifications.core.triggers import NativeTrigger, Trigger
 from notifications.errors import NotificationError
-from notifications.models import Delivery, Destination, EventCopy
+from notifications.models import Delivery, Destination, EventCopy, Service
 from notifications.models import Template as TemplateRow
 from notifications.models import Trigger as TriggerRow
-from notifications.services import clock, configured, silences
+from notifications.services import clock, configured, owing, silences
 
 ME = "the command line"
 EMPTY = ":empty"
@@ -223,8 +223,12 @@ class Command(BaseCommand):
         name, _, recipient = given.partition(":")
         row = rows.filter(pk=int(given)).first() if given.isdigit() else None
         row = row or rows.filter(service__name=name, recipient=recipient).first()
+        if row is None and (service := Service.objects.filter(name=name).order_by("project").first()):
+            # A place that was never written to is what one wants to test first.
+            row = owing.destinations([(str(service.pk), recipient)])[str(service.pk), recipient]
         if row is None:
-            raise CommandError(f"there is no destination {given!r}")
+            known = ", ".join(Service.objects.order_by("name").values_list("name", flat=True)) or "none yet"
+            raise CommandError(f"there is no destination {given!r}; services: {known}")
         tested = services.send_test(row.pk, ME)
         if not tested.ok:
             raise CommandError(f"{tested.code}: {tested.sentence} {tested.hint}".strip())

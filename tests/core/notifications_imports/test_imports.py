@@ -72,6 +72,17 @@ def test_a_bad_condition_and_a_missing_template_are_remarks_with_a_place() -> No
     assert ("remark", "there is no template 'nowhere'; its messages use the fallback") in said
 
 
+def test_a_template_of_the_catalogue_is_not_missed() -> None:
+    text = "- when: 'true'\n  send: [app-deployed]\n"
+    assert outcomes(imported({"trigger.mine": text}))["trigger.mine"] == [("taken", "")]
+
+
+def test_base64_may_have_line_ends() -> None:
+    encoded = base64.b64encode(b"x" * 90).decode()
+    folded = f"{encoded[:60]}\n{encoded[60:]}\n"
+    assert secret_values({"data": {"a": folded}}) == {"a": "x" * 90}
+
+
 def test_secrets_are_put_into_values_and_keys_of_the_parsed_tree() -> None:
     services = {one.name: one for one in imported().services}
     assert services["slack"].settings == {"token": "xoxb-1", "username": "$unknown-name"}
