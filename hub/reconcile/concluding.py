@@ -79,6 +79,8 @@ def conclude(
     app = frame.app
     before = dict(frame.memory.get("state") or {}) or None
     frame.memory.pop("failures", None)
+    # Another document may subscribe: its triggers look at once, so that what comes next is news to them.
+    is_new = app.observed_generation != app.generation
     _describe(frame, desired, picture, work)
     state = _state(frame, picture, seen, work)
     told, memory = _happened(frame, before, state, found, seen)
@@ -86,7 +88,7 @@ def conclude(
         # What the hub takes away itself has neither drifted nor been deleted outside Git; the end is told as `deleted`.
         told = []
     frame.memory["episodes"], frame.memory["state"] = memory, state
-    frame.result.changed = state != before
+    frame.result.changed = is_new or state != before
     app.memory = frame.memory
     again = _next_look(frame, seen, work)
     with frame.stage("save"), transaction.atomic():

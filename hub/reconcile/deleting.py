@@ -35,7 +35,7 @@ from hub.reconcile.frame import Catalogue, Frame
 from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.reconcile.work import Work
-from hub.services import approvals, argoview, audit, events, leases, looks, operations
+from hub.services import approvals, argoview, events, leases, looks, operations
 
 MOST_ROUNDS = 5
 _PROPAGATION: dict[str, Literal["", "Foreground", "Background"]] = {
@@ -209,7 +209,7 @@ def withdraw(frame: Frame) -> None:
 def archive(frame: Frame) -> None:
     """The row goes, with the event `deleted` that carries its whole last view, in one transaction."""
     app = frame.app
-    asked = audit.last(resource="application", name=app.name, action=f"delete ({app.on_delete})")
+    asked = app.deletion_requested_by
     by = f" by {asked['name']}" if asked else ""
     told = Happened("deleted", f"{app.id}/deleted", "info", f"{app.name} was deleted{by} ({app.on_delete})")
     with transaction.atomic():

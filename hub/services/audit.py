@@ -68,12 +68,3 @@ def record(
         level=level,
     )
     statements.insert([line])
-
-
-def last(*, resource: str, name: str, action: str) -> dict[str, str]:
-    """Who did this to the object last, in the shape of an initiator; empty when nobody is on record."""
-    row = AuditEvent.objects.filter(resource=resource, object_name=name[:300], action=action).first()
-    if row is None:
-        return {}
-    kind = "automation" if row.actor_kind == "system" else row.actor_kind
-    return {"kind": kind, "name": row.actor_name, "via": row.via}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Count, Sum
 
 import hub.services.commits as commits
 import hub.services.events as events
-from hub.models import Application, Event
+from hub.models import Application, Event, Project
 from hub.services import approvals, chat
 from hub.services.argoview import shapes
 from notifications import services as notifications
@@ -42,17 +43,16 @@ def hand_over(row: Event) -> list[int]:
     return owed
 
 
+def watched(app: Application) -> bool:
+    """Whether an imported trigger wants to see each stored status change of it (notifications.md 3.1)."""
+    return notifications.wants_view(events.basis(app)).needed
+
+
 def observe(application: uuid.UUID) -> list[int]:
-    """Show an application to its imported triggers although nothing happened: time did."""
+    """Show an application, as it is stored now, to its imported triggers although no Event says that it changed."""
     app = _application(application)
-    return observe_change(app) if app is not None else []
-
-
-def observe_change(app: Application) -> list[int]:
-    """A stored status change that is no Event, for imported triggers only (notifications.md 3.1).
-
-    `app` is as it was just stored, with its project and cluster.
-    """
+    if app is None:
+        return []
     basis = events.basis(app)
     return notifications.observe(_view(app, basis)) if notifications.wants_view(basis).needed else []
 
@@ -60,8 +60,25 @@ def observe_change(app: Application) -> list[int]:
 def observe_by_time() -> Iterator[int]:
     """Once a minute: every application with a trigger that reads the clock, whether anything happened to it or not."""
     asks = notifications.asking_by_time()
-    if asks is None:
-        return
+    if asks is not None:
+        yield from _observe_those(asks, by_time=True)
+
+
+def observe_all() -> Iterator[int]:
+    """Every application with imported triggers: what is new to them is only remembered, what was missed is told.
+
+    Without it the first event after a subscription would be the first look, which tells nothing.
+    """
+    yield from _observe_those(notifications.asking(), by_time=False)
+
+
+def configured() -> str:
+    """Another text whenever somebody subscribed, imported or wrote triggers, in the whole hub or for a Project."""
+    projects = Project.objects.aggregate(Count("id"), Sum("generation"))
+    return f"{notifications.version()}/{projects['id__count']}/{projects['generation__sum']}"
+
+
+def _observe_those(asks: Callable[[Mapping[str, Any]], bool], *, by_time: bool) -> Iterator[int]:
     ids = list(Application.objects.order_by("id").values_list("id", flat=True))
     for start in range(0, len(ids), 200):
         some = Application.objects.select_related("project", "cluster").filter(
@@ -70,7 +87,7 @@ def observe_by_time() -> Iterator[int]:
         for app in some:
             basis = events.basis(app)
             if asks(basis):
-                yield from notifications.observe(_view(app, basis), by_time=True)
+                yield from notifications.observe(_view(app, basis), by_time=by_time)
 
 
 def _view(app: Application, basis: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import time
 import uuid
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from celery import shared_task
@@ -51,7 +53,7 @@ def run_pass(application_id: uuid.UUID) -> None:
         if local.after_pass is not None:
             local.after_pass(result.app, result.kinds, result.phase)
     if result.changed and local is not None and result.app is not None:
-        local.submit(functools.partial(_observe_change, result.app))
+        local.submit(functools.partial(_observe_change, local, result.app))
     if result.events:
         nudges.after_commit(lambda: _dispatch_soon(local))
     if local is not None and result.again_in_s is not None and result.again_in_s < 60:
@@ -63,25 +65,38 @@ def run_pass(application_id: uuid.UUID) -> None:
         poll_soon(repository)
 
 
-def _observe_change(app: Application) -> None:
-    _deliver(telling.observe_change(app))
+def _observe_change(local: runtime.Runtime, app: Application) -> None:
+    """Looks at one application follow each other, and each reads it anew: an older look never has the last word."""
+    if telling.watched(app):
+        local.submit_once(f"triggers/{app.id}", lambda: _deliver(telling.observe(app.id)))
 
 
-def _observe(application: uuid.UUID) -> None:
-    _deliver(telling.observe(application))
+def _observe(local: runtime.Runtime | None) -> None:
+    """What no pass shows to triggers: that time went by, and that somebody configured them anew.
 
-
-def _observe_by_time(local: runtime.Runtime | None) -> None:
-    if local is not None:
-        local.submit(observe_by_time)
-    else:
-        observe_by_time.delay()
+    The second also once an hour: a worker that was killed right after a pass did not show what it had seen.
+    """
+    due: list[Any] = [observe_by_time] if heartbeats.every("observe", 60) else []
+    if heartbeats.every("configured", 10):
+        token = hashlib.sha256(telling.configured().encode()).hexdigest()
+        due += [observe_all] if heartbeats.every(f"look/{token[:10]}", 3600) else []
+    for task in due:
+        if local is not None:
+            local.submit(task)
+        else:
+            task.delay()
 
 
 @shared_task(name="hub.observe_by_time")
 def observe_by_time() -> None:
     """Triggers that read the clock, for every application that is subscribed to one (notifications.md 3.1)."""
     _deliver(telling.observe_by_time())
+
+
+@shared_task(name="hub.observe_all")
+def observe_all() -> None:
+    """Imported triggers, for every application that is subscribed to one (notifications.md 3.1)."""
+    _deliver(telling.observe_all())
 
 
 def _dispatch_soon(local: runtime.Runtime | None) -> None:
@@ -229,11 +244,22 @@ def _unlabelled() -> None:
         nudges.send("hub.find_unlabelled", [str(each)])
 
 
-_PARTS: tuple[Callable[[], None], ...] = (_looks, _approvals, _polls, _probes, _events, _deliveries)
+def _triggers() -> None:
+    _observe(runtime.current())
+
+
+_PARTS: tuple[Callable[[], None], ...] = (
+    _looks,
+    _approvals,
+    _polls,
+    _probes,
+    _events,
+    _deliveries,
+    _triggers,
+)
 # What one process of all does once per so many seconds.
 _RARELY: tuple[tuple[str, float, Callable[[], object]], ...] = (
     ("remind", 300, lambda: switches.remind(timezone.now())),
-    ("observe", 60, lambda: _observe_by_time(runtime.current())),
     ("orphans", orphans.EVERY_S, _orphans),
     ("unlabelled", unlabelled.EVERY_S, _unlabelled),
     ("prune", PRUNE_EVERY_S, lambda: nudges.send("hub.prune_history", [])),

@@ -9,11 +9,13 @@ May live here: transactions, claims, the walk from an event to a sent message. M
 decisions that need no row (core), anything of the hub.
 """
 
+from notifications.services.configured import version
 from notifications.services.counting import count, flush, took
 from notifications.services.delivering import deliver, due_deliveries
 from notifications.services.destinations import disable, enable
 from notifications.services.dispatching import (
     View,
+    asking,
     asking_by_time,
     dispatch,
     keep,
@@ -47,6 +49,7 @@ __all__ = [
     "SlackRequestRefused",
     "Tested",
     "View",
+    "asking",
     "asking_by_time",
     "cancel",
     "count",
@@ -84,5 +87,6 @@ __all__ = [
     "try_trigger",
     "unheard",
     "user_info",
+    "version",
     "wants_view",
 ]

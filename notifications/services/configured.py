@@ -30,6 +30,7 @@ from notifications.errors import ConfigError, NotificationError
 from notifications.models import Configuration, Service, Subscription
 from notifications.models import Template as TemplateRow
 from notifications.models import Trigger as TriggerRow
+from notifications.services.keys import digest
 
 
 @lru_cache(maxsize=2048)
@@ -151,6 +152,17 @@ def load() -> Configured:
         begun=wide.created_at,
         problems=tuple(problems),
     )
+
+
+def version() -> str:
+    """Another text whenever what is subscribed or triggered was configured anew."""
+    triggers = TriggerRow.objects.order_by("id").values_list("id", "name", "project", "text", "enabled")
+    wishes = Subscription.objects.order_by("id").values_list(
+        "id", "enabled", "triggers", "destinations", "app_selector", "projects", "until"
+    )
+    wide = Configuration.objects.order_by("id").values_list("default_triggers", "service_triggers")
+    services = Service.objects.order_by("id").values_list("id", "name", "project")
+    return digest(*map(list, (triggers, wishes, wide, services)))
 
 
 def context() -> dict[str, str]:

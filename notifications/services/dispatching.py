@@ -261,6 +261,13 @@ def asking_by_time() -> Callable[[Mapping[str, Any]], bool] | None:
     return (lambda mapping: _view(mapping, config).every_minute) if config.reads_clock else None
 
 
+def asking() -> Callable[[Mapping[str, Any]], bool]:
+    """Says of one application after another whether an imported trigger or template is subscribed for it."""
+    config = configured.load()
+    anybody = bool(config.globals or config.natives)
+    return lambda mapping: (anybody or _annotated(mapping)) and _view(mapping, config).needed
+
+
 def _view(mapping: Mapping[str, Any], config: Configured) -> View:
     project = project_of(mapping)
     names = {one.trigger for one in route(mapping, config, clock.now()).routes}

@@ -7,10 +7,11 @@ from typing import Any
 
 import yaml
 
-from hub.services import events, telling
+from hub.reconcile import reconcile
+from hub.services import applications, events, telling
 from notifications import services as notifications
 from notifications.core.triggers import read_trigger
-from tests.flow.conftest import World
+from tests.flow.conftest import DANA, World
 from tests.flow.desk import Desk, desk
 from tests.slackserver import SlackServer
 
@@ -117,3 +118,31 @@ def test_what_argo_cd_told_of_an_application_that_moves_here_is_not_told_again(
     world.poll()
     desk.tell(world, app)
     assert desk.roots() == [f"Application web runs {second}"]
+
+
+def test_the_first_event_after_a_subscription_is_news(world: World, desk: Desk) -> None:
+    """Somebody imports a configuration and subscribes: what is so already is remembered, what comes next is told."""
+    world.commit({"deploy/ns.yaml": NAMESPACE, "deploy/config.yaml": CONFIG % "blue"})
+    app = world.application(sync_policy={"automated": {"prune": True}})
+    desk.tell(world, app)
+    before = telling.configured()
+    notifications.import_config({"data": {"trigger.on-done": TRIGGER, "template.app-done": TEMPLATE}}, {})
+    assert telling.configured() != before
+    note = {"notifications.argoproj.io/subscribe.on-done.slack": "ops"}
+    applications.update(DANA, app, applications.document(app) | {"annotations": note})
+    assert reconcile(app.id).changed
+    assert list(telling.observe_all()) == []
+    second = world.commit({"deploy/config.yaml": CONFIG % "green"})
+    world.poll()
+    desk.tell(world, app)
+    assert desk.roots() == [f"Application web runs {second}"]
+
+
+def test_looking_at_all_costs_little_where_nothing_is_imported(
+    world: World, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(5):
+        world.application(f"app-{number}")
+    list(telling.observe_all())
+    with django_assert_max_num_queries(7):
+        assert list(telling.observe_all()) == []
