@@ -6,6 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from django.core.management import call_command
 from django.db import connection
 from django.utils import timezone
 
+from clusters.models import Cluster
 from guard.fields import DecryptionError
-from hub.models import Application, Repository
-from hub.services import repositories
-from hub.tasks import hints
+from hub.models import Application, Event, Repository
+from hub.services import clusters, repositories
+from hub.tasks import hints, nudges
 from tests.flow import faults
 from tests.flow.conftest import DANA, World
 from tests.flow.faults import AUTOMATED, NAMESPACE, config, one_pass
@@ -174,3 +176,24 @@ def test_h15_workers_of_this_version_go_on_while_the_next_one_migrates(
     world.poll()
     world.run(app)
     assert (app.sync_status, faults.names(world)) == ("Synced", ["two"])
+
+
+def test_an_embedded_hub_does_itself_what_other_hubs_publish(world: World) -> None:
+    """Nobody reads an in-process broker: the tick's probe and that of a click go into the pool of the process."""
+
+    def probed() -> Any:
+        return Cluster.objects.get(id=world.cluster.id).probed_at
+
+    clusters.probe_now(DANA, world.cluster)
+    with faults.worker():
+        first = until(probed)
+        assert Cluster.objects.get(id=world.cluster.id).state == Cluster.State.CONNECTED
+        nudges.send("hub.probe", [str(world.cluster.id)])
+        assert until(lambda: probed() != first)
+
+
+def test_who_plays_the_tick_also_prunes_history(world: World) -> None:
+    long_ago = timezone.now() - timedelta(days=91)
+    Event.objects.create(key="old", name="deployed", occurred_at=long_ago, dispatched_at=long_ago)
+    with faults.worker():
+        assert until(lambda: not Event.objects.filter(key="old").exists())
