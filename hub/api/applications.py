@@ -20,6 +20,7 @@ from hub.api.lists import Listing, bad, equals, one_of, prefix, since, truth
 from hub.api.requests import actor
 from hub.api.selectors import labels
 from hub.core.sources import normalise_url
+from hub.core.switches import is_automated
 from hub.models import Application, SourceState, SyncOperation
 from hub.reconcile.previewing import preview_deletion
 from hub.services import applications, rights
@@ -43,17 +44,12 @@ def summary(app: Application) -> dict[str, Any]:
         "sync": app.sync_status,
         "health": app.health_status,
         "phase": app.operation_phase,
-        "auto_sync": auto_sync(app),
+        "auto_sync": is_automated(app.sync_policy),
         "revision": (app.revisions or [""])[0],
         "conditions": [str(condition.get("type", "")) for condition in app.conditions[:5]],
         "generation": app.generation,
         "updated_at": app.updated_at,
     }
-
-
-def auto_sync(app: Application) -> bool:
-    automated = (app.sync_policy or {}).get("automated")
-    return automated is not None and bool(automated.get("enabled", True))
 
 
 def detail(app: Application) -> dict[str, Any]:
@@ -102,8 +98,12 @@ def _in_list(column: str, key: str = "") -> Any:
     return condition
 
 
-AUTOMATED = Q(sync_policy__automated__isnull=False) & ~Q(sync_policy__automated=None)
-SWITCHED_OFF = Q(sync_policy__automated__enabled=False)
+# What is not said about `enabled` counts as yes; a comparison with what is missing would be neither true nor false.
+AUTOMATED = (
+    Q(sync_policy__automated__isnull=False)
+    & ~Q(sync_policy__automated=None)
+    & (Q(sync_policy__automated__enabled__isnull=True) | Q(sync_policy__automated__enabled=True))
+)
 LIST = Listing(
     route="applications",
     sorts={"name": ("name",), "sync": ("sync_status", "name"), "health": ("health_status", "name")},
@@ -118,7 +118,7 @@ LIST = Listing(
         "sync": one_of("sync_status", SYNC, "sync"),
         "health": one_of("health_status", HEALTH, "health"),
         "phase": one_of("operation_phase", SyncOperation.Phase.values, "phase"),
-        "auto_sync": truth("auto_sync", AUTOMATED & ~SWITCHED_OFF),
+        "auto_sync": truth("auto_sync", AUTOMATED),
         "drifted": truth("drifted", Q(sync_status="OutOfSync")),
         "condition": _in_list("conditions", "type"),
         "selector": labels("labels"),

@@ -12,9 +12,13 @@ DAY, WEEK = timedelta(days=1), timedelta(days=7)
 
 
 def is_automated(sync_policy: Mapping[str, Any] | None) -> bool:
-    """Whether new Revisions are applied without being asked for."""
-    automated = (sync_policy or {}).get("automated") or {}
-    return bool(automated) and bool(automated.get("enabled", True))
+    """Whether new Revisions are applied without being asked for: `automated: {}` says yes, as everywhere.
+
+    >>> is_automated({"automated": {}}), is_automated({"automated": {"enabled": False}}), is_automated({})
+    (True, False, False)
+    """
+    automated = (sync_policy or {}).get("automated")
+    return automated is not None and bool(automated.get("enabled", True))
 
 
 def created(app: str, name: str, by: str) -> Event:

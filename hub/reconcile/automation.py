@@ -38,6 +38,7 @@ from hub.core.gates import (
     on_drift,
 )
 from hub.core.plans import protected_kinds, prune_budget
+from hub.core.switches import is_automated
 from hub.models import Application, SourceState, SyncOperation
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
@@ -156,12 +157,12 @@ def after_operation(frame: Frame, work: Work) -> None:
 
 
 def _policy(app: Application) -> dict[str, Any]:
-    automated = (app.sync_policy or {}).get("automated")
+    automated = (app.sync_policy or {}).get("automated") or {}
     return {
-        "on": automated is not None and (automated or {}).get("enabled", True),
-        "prune": bool((automated or {}).get("prune")),
-        "self_heal": bool((automated or {}).get("self_heal")),
-        "allow_empty": bool((automated or {}).get("allow_empty")),
+        "on": is_automated(app.sync_policy),
+        "prune": bool(automated.get("prune")),
+        "self_heal": bool(automated.get("self_heal")),
+        "allow_empty": bool(automated.get("allow_empty")),
     }
 
 

@@ -18,6 +18,7 @@ from clusters.core.manifests import ResourceKey
 from hub.core import schedule
 from hub.core.events import Event as Happened
 from hub.core.events import happened
+from hub.core.switches import is_automated
 from hub.models import Application, ResourceStatus, SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import Frame
@@ -165,7 +166,6 @@ def _ended(phase: str) -> str:
 
 def _state(frame: Frame, picture: Picture, seen: Seen, work: Work | None) -> dict[str, Any]:
     """What the next comparison of events starts from (see hub.core.events)."""
-    automated = (frame.app.sync_policy or {}).get("automated") or {}
     last = frame.memory.get("state") or {}
     previous, now = last.get("operation"), frame.now.isoformat()
     # A newer Revision that nothing will apply for now is told as drift: no operation tells it.
@@ -176,7 +176,7 @@ def _state(frame: Frame, picture: Picture, seen: Seen, work: Work | None) -> dic
         "drift_digest": picture.drift_digest,
         "drift_count": len(picture.changed),
         "target_moved": picture.target_moved,
-        "auto_sync": bool(automated) and automated.get("enabled", True) and not held,
+        "auto_sync": is_automated(frame.app.sync_policy) and not held,
         "health": picture.health.status,
         "health_message": picture.health.message,
         "health_since": _since(last, "health", picture.health.status, now),

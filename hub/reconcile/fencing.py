@@ -13,6 +13,7 @@ from hub.core.policy import (
     read_rules,
     violations_by_key,
 )
+from hub.core.switches import is_automated
 from hub.models import Application, Project
 from hub.reconcile.frame import Frame
 from hub.reconcile.sourcing import Desired
@@ -71,7 +72,7 @@ def _judge(frame: Frame, manifests: tuple[Manifest, ...], discovery: Discovery) 
         app.name,
         tuple(SourceFact(str(entry.get("repoURL", ""))) for entry in app.sources),
         to,
-        automated=bool(automated),
+        automated=is_automated(app.sync_policy),
         prune=bool(automated.get("prune")),
     )
     whole = judge_application(fence, facts)

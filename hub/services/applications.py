@@ -155,7 +155,9 @@ def update(
     judge_application(values)
     _refuse_cycle(values)
     changed = Application.objects.filter(id=app.id, generation=expected_generation or app.generation).update(
-        **{key: value for key, value in values.items() if key != "name"}, generation=F("generation") + 1
+        **{key: value for key, value in values.items() if key != "name"},
+        generation=F("generation") + 1,
+        updated_at=Now(),
     )
     if not changed:
         raise HubError("stale", f"{app.name} was changed meanwhile", "read it again and repeat", status=412)
@@ -259,6 +261,7 @@ def request_deletion(
         deletion_requested_at=timezone.now(),
         deletion_requested_by=actor.initiator(),
         generation=F("generation") + 1,
+        updated_at=Now(),
     )
     asked = {name: value for name, value in (("propagation", propagation), ("crds", list(crds))) if value}
     operations.make_way(actor, app, asked if mode == Application.OnDelete.CASCADE else None)

@@ -179,7 +179,8 @@ def _operation(operation: SyncOperation, sources: dict[str, Any], several: bool)
     found: dict[str, Any] = {
         "phase": PHASES.get(operation.phase, operation.phase),
         "message": operation.message,
-        "startedAt": operation.started_at.isoformat() if operation.started_at else "",
+        # One that failed before its first step, for a revision nobody knows, began when it was asked for.
+        "startedAt": (operation.started_at or operation.created_at).isoformat(),
         "retryCount": operation.attempt - 1,
         "operation": {
             "initiatedBy": _initiated(operation.initiator),

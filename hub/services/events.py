@@ -13,6 +13,7 @@ from django.utils import timezone
 import hub.services.statements as statements
 from guard.redact import redact
 from hub.core.events import Event as Happened
+from hub.core.switches import is_automated
 from hub.models import Application, Event, HubIdentity
 from notifications.core.namespaces import repo_url_to_https
 
@@ -185,7 +186,7 @@ def app_view(app: Application) -> dict[str, Any]:
         "annotations": app.annotations,
         "destination_namespace": app.destination_namespace,
         "auto_sync": {
-            "enabled": bool(automated) and automated.get("enabled", True),
+            "enabled": is_automated(app.sync_policy),
             "prune": bool(automated.get("prune")),
             "self_heal": bool(automated.get("self_heal")),
         },

@@ -13,6 +13,7 @@ from clusters.core.manifests import ResourceKey
 from clusters.models import Cluster
 from hub.core import policy
 from hub.core.sources import normalise_url
+from hub.core.switches import is_automated
 from hub.models import Application, Project, Repository
 from hub.services.documents import InvalidDocument
 
@@ -98,7 +99,7 @@ def _facts(
 ) -> policy.ApplicationFacts:
     """An address that the Project registered for itself is its own; another Project's row never serves here."""
     automated = (values["sync_policy"] or {}).get("automated")
-    on = automated is not None and bool(automated.get("enabled", True))
+    on = is_automated(values["sync_policy"])
     return policy.ApplicationFacts(
         values["name"],
         sources=tuple(

@@ -9,6 +9,7 @@ import yaml
 
 from hub.reconcile import reconcile
 from hub.services import applications, events, telling
+from hub.services.argoview import application_view
 from notifications import services as notifications
 from notifications.core.triggers import read_trigger
 from tests.flow.conftest import DANA, World
@@ -56,6 +57,30 @@ def _tell(world: World, app) -> None:  # type: ignore[no-untyped-def]
     owed += telling.observe(app.id)
     for number in [*owed, *notifications.due_deliveries()]:
         notifications.deliver(number)
+
+
+FAILED = """- when: app.status.operationState.phase in ['Error', 'Failed']
+  send: [app-failed]
+"""
+WHY = "message: Sync of {{.app.metadata.name}} failed. {{.app.status.operationState.message}}\n"
+
+
+def test_a_sync_that_failed_before_its_first_step_is_told(world: World, desk: Desk) -> None:
+    """For a revision that nobody knows there is no start, and an operationState all the same."""
+    notifications.import_config({"data": {"trigger.on-failed": FAILED, "template.app-failed": WHY}}, {})
+    world.commit({"deploy/ns.yaml": NAMESPACE})
+    note = {"notifications.argoproj.io/subscribe.on-failed.slack": "ops"}
+    app = world.application(annotations=note)
+    desk.tell(world, app)
+    world.sync(app, revisions=["nonsense"])
+    desk.tell(world, app)
+    (root,) = desk.roots()
+    assert root.startswith("Sync of web failed. RevisionNotFound")
+
+
+def test_the_view_of_an_application_has_the_words_of_argo_cd(world: World) -> None:
+    app = world.application(sync_policy={"automated": {"prune": True, "self_heal": True}})
+    assert application_view(app)["spec"]["syncPolicy"] == {"automated": {"prune": True, "selfHeal": True}}
 
 
 SLOW = """- when: time.Now().Sub(time.Parse(app.status.operationState.finishedAt)) > 5 * time.Minute

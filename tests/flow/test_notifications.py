@@ -208,6 +208,16 @@ def test_a_disabled_auto_sync_is_remembered(world: World, desk: Desk) -> None:
     assert due_deliveries() == []
 
 
+def test_auto_sync_without_words_is_on(world: World) -> None:
+    """`automated: {}` syncs by itself: nobody is reminded that it is off, and taking it away is told."""
+    app = _world_of_one(world, sync_policy={"automated": {}})
+    assert events.basis(app)["app"]["auto_sync"]["enabled"] is True
+    applications.update(DANA, app, applications.document(app) | {"labels": {"a": "b"}})
+    assert not Event.objects.filter(name="auto-sync-disabled").exists()
+    applications.update(DANA, app, applications.document(app) | {"sync_policy": {}})
+    assert Event.objects.filter(name="auto-sync-disabled").count() == 1
+
+
 def test_an_application_is_announced_when_it_is_created(world: World, desk: Desk) -> None:
     desk.subscribe("created")
     _world_of_one(world)

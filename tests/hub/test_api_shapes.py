@@ -99,12 +99,21 @@ def many(shop: Project) -> None:
             annotations={"x": "y"},
             sync_status="OutOfSync" if number % 3 else "Synced",
             sources=[{"repoURL": "https://git.example.com/a.git", "path": f"apps/{number}"}],
-            sync_policy={"automated": {"enabled": number % 2 == 0}} if number < 4 else {},
+            sync_policy=POLICIES[number] if number < len(POLICIES) else {},
             conditions=[{"type": "SyncError"}] if number == 5 else [],
             revisions=["c" * 40] if number == 6 else [],
         )
         for number in range(25)
     )
+
+
+POLICIES: list[dict[str, Any]] = [
+    {"automated": {}},
+    {"automated": {"enabled": False}},
+    {"automated": {"prune": True}},
+    {"automated": None},
+    {"automated": {"enabled": True}},
+]
 
 
 def pages(api: Api, query: str) -> list[str]:
@@ -133,8 +142,8 @@ def test_ap4_pages_neither_skip_nor_repeat(dana: User, many: None, sort: str) ->
         ("sync=Synced", range(0, 25, 3)),
         ("sync=Synced,OutOfSync", range(25)),
         ("drifted=false", range(0, 25, 3)),
-        ("auto_sync=true", [0, 2]),
-        ("auto_sync=false", [n for n in range(25) if n not in (0, 2)]),
+        ("auto_sync=true", [0, 2, 4]),
+        ("auto_sync=false", [n for n in range(25) if n not in (0, 2, 4)]),
         ("condition=SyncError", [5]),
         ("revision=" + "c" * 40, [6]),
         ("path=apps/7", [7]),
