@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.openapi import AutoSchema
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
 from rest_framework import serializers
@@ -107,6 +109,13 @@ def _page(item: type[serializers.Serializer[Any]]) -> Any:
             "total": serializers.IntegerField(required=False),
         },
     )
+
+
+class OwnWords(AutoSchema):
+    """The summary says it; what a view says of itself comes below, what its base says does not."""
+
+    def get_description(self) -> str:
+        return inspect.cleandoc(type(self.view).__dict__.get("__doc__") or "")
 
 
 class TokenScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]

@@ -46,7 +46,7 @@ CODES = {
     "unavailable": "The database does not answer; try again.",
 }
 HINTS = {
-    "not_signed_in": "POST /api/v1/session, or the header Authorization: Bearer hubp_...",
+    "not_signed_in": "POST /api/v1/session, or send a token that begins with hubp_ as a Bearer token",
     "csrf_failed": "send the csrf cookie's value as X-CSRFToken",
     "unsupported_media_type": "Content-Type: application/json",
     "secret_unreadable": "manage.py rotate_keys --check",

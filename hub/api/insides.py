@@ -1,4 +1,4 @@
-"""What an Application is made of: resources, drift, manifests. Values of Secrets are masks (C4)."""
+"""What an Application is made of, and when it may sync: resources, drift, manifests, windows. Values of Secrets are masks (C4)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
+from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -16,7 +17,7 @@ from hub.api.docs import documented
 from hub.api.door import Door
 from hub.api.lists import Listing, equals, truth
 from hub.models import ResourceStatus
-from hub.services import manifests
+from hub.services import manifests, windows
 
 ROW = ("kind", "namespace", "name", "id")
 
@@ -83,3 +84,9 @@ class Manifests(Door):
             for manifest, origin in zip(found.objects, found.origins, strict=True)
         ]
         return Response({"digest": found.digest, "revisions": app.revisions, "items": items})
+
+
+class Windows(Door):
+    @documented("May it sync now, which window decides, when does that change", answer=shapes.Windows)
+    def get(self, request: Request, name: str) -> Response:
+        return Response(windows.shown(find(request, name), timezone.now()))

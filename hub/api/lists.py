@@ -172,13 +172,3 @@ def truth(name: str, condition: Q) -> Filter:
         return condition if value == "true" else ~condition
 
     return choose
-
-
-def identifier(column: str, name: str) -> Filter:
-    def condition(value: str) -> Q:
-        try:
-            return Q(**{column: uuid.UUID(value)})
-        except ValueError:
-            raise bad(name, "must be an id (a UUID)") from None
-
-    return condition

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 from typing import Any
 
+from django.db.models import Q
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -13,8 +15,8 @@ from hub.api.access import person
 from hub.api.applications import find
 from hub.api.docs import documented
 from hub.api.door import Door
-from hub.api.lists import Listing, equals, identifier, one_of, prefix, since
-from hub.models import AuditEvent, Event
+from hub.api.lists import Listing, equals, one_of, prefix, since
+from hub.models import Application, AuditEvent, Event
 from hub.services import rights
 
 SEVERITIES = ("info", "success", "warning", "error", "critical")
@@ -34,6 +36,14 @@ def event(row: Event) -> dict[str, Any]:
     }
 
 
+def _application(value: str) -> Q:
+    """By name, like everywhere, or by the id that events of a removed application keep."""
+    try:
+        return Q(application=uuid.UUID(value))
+    except ValueError:
+        return Q(application__in=Application.objects.filter(name=value).values("id"))
+
+
 EVENTS = Listing(
     route="events",
     sorts={"id": ("id",)},
@@ -43,7 +53,7 @@ EVENTS = Listing(
         "name": equals("name"),
         "project": equals("project"),
         "severity": one_of("severity", SEVERITIES, "severity"),
-        "application": identifier("application", "application"),
+        "application": _application,
         "since": since("occurred_at", "since"),
         "until": since("occurred_at", "until", "lt"),
     },

@@ -10,7 +10,7 @@ from rest_framework.response import Response
 from hub.api.access import administrators_only, person
 from hub.api.docs import documented
 from hub.api.door import Door, document_of
-from hub.api.lists import Listing, equals
+from hub.api.lists import Listing, bad, equals
 from hub.api.requests import actor
 from hub.api.shapes import notifications as shapes
 from hub.errors import HubError
@@ -131,7 +131,10 @@ class Explain(Door):
     )
     @notifying.translated
     def get(self, request: Request) -> Response:
-        event = _event(request, request.query_params.get("event", ""))
+        key = request.query_params.get("event", "")
+        if not key:
+            raise bad("event", "is needed: the key of a stored event", "GET /api/v1/events lists keys")
+        event = _event(request, key)
         recipient = request.query_params.get("recipient", "")
         return Response({"lines": notifications.explain(event.key, recipient)})
 

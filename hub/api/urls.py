@@ -29,6 +29,7 @@ from hub.api import (
 
 
 def nowhere(request: HttpRequest) -> JsonResponse:
+    """No route: the same words as for a missing object, so that nothing can be told from them."""
     return errors.answer(request, 404)
 
 
@@ -66,6 +67,7 @@ urlpatterns = [
     path(f"{ONE}/resources", insides.Resources.as_view()),
     path(f"{ONE}/diff", insides.Diff.as_view()),
     path(f"{ONE}/manifests", insides.Manifests.as_view()),
+    path(f"{ONE}/windows", insides.Windows.as_view()),
     path(f"{ONE}/events", records.ApplicationEvents.as_view()),
     path(f"{ONE}/history", operations.History.as_view()),
     path(f"{ONE}/stream", stream.stream),

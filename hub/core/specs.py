@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from clusters.core.durations import parse_duration
+
 Errors = dict[str, list[str]]
 Reader = Callable[[Any, str, Errors], Any]
 
@@ -48,6 +50,24 @@ def number(value: Any, path: str, errors: Errors) -> Any:
     elif abs(value) > 2**31:
         _wrong(errors, path, "is out of range")
     return value
+
+
+def duration(value: Any, path: str, errors: Errors) -> Any:
+    """`90s`, `5m`, `1h30m`; what cannot be read is refused here and not replaced by the usual later."""
+    text(32)(value, path, errors)
+    if isinstance(value, str) and parse_duration(value) is None:
+        _wrong(errors, path, "must be a time such as 30s, 5m or 1h30m")
+    return value
+
+
+def at_least(least: int) -> Reader:
+    def read(value: Any, path: str, errors: Errors) -> Any:
+        number(value, path, errors)
+        if isinstance(value, int) and value < least:
+            _wrong(errors, path, f"must be {least} or more")
+        return value
+
+    return read
 
 
 def anything(value: Any, _path: str, _errors: Errors) -> Any:
@@ -140,7 +160,14 @@ SOURCE = record(
 )
 AUTOMATED = record({"enabled": flag, "prune": flag, "self_heal": flag, "allow_empty": flag}, nullable=True)
 RETRY = record(
-    {"limit": number, "duration": text(32), "factor": number, "max_duration": text(32), "refresh": flag}
+    {
+        # -1 is endless (sync-semantics.md 3.10).
+        "limit": at_least(-1),
+        "duration": duration,
+        "factor": at_least(1),
+        "max_duration": duration,
+        "refresh": flag,
+    }
 )
 SYNC_POLICY = record(
     {

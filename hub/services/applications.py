@@ -157,7 +157,7 @@ def update(
     changed = Application.objects.filter(id=app.id, generation=expected_generation or app.generation).update(
         **{key: value for key, value in values.items() if key != "name"},
         generation=F("generation") + 1,
-        updated_at=Now(),
+        updated_at=timezone.now(),
     )
     if not changed:
         raise HubError("stale", f"{app.name} was changed meanwhile", "read it again and repeat", status=412)
@@ -261,7 +261,7 @@ def request_deletion(
         deletion_requested_at=timezone.now(),
         deletion_requested_by=actor.initiator(),
         generation=F("generation") + 1,
-        updated_at=Now(),
+        updated_at=timezone.now(),
     )
     asked = {name: value for name, value in (("propagation", propagation), ("crds", list(crds))) if value}
     operations.make_way(actor, app, asked if mode == Application.OnDelete.CASCADE else None)

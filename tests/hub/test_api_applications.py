@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
+from django.utils import timezone
 
-from hub.models import Application, AuditEvent, Project, Repository, User
+from hub.models import Application, AuditEvent, Event, Project, Repository, User
 from tests.hub import factories
 from tests.hub.conftest import Api
 
@@ -168,3 +170,77 @@ def test_refresh_makes_the_repository_due_and_nudges(alice: User, nudged: list[A
     repository.refresh_from_db()
     assert repository.next_poll_at is not None
     assert nudged == [("poll", repository.id), ("look", [app.id])]
+
+
+def test_a_change_is_found_by_when_it_was_made(alice: User) -> None:
+    app = factories.application("web")
+    api = Api(alice)
+    before = app.updated_at
+    api.patch("/applications/web", {"labels": {"team": "shop"}}, If_Match="*")
+    app.refresh_from_db()
+    assert app.updated_at > before
+    since = app.updated_at.isoformat().replace("+00:00", "Z")
+    assert [row["name"] for row in api.get(f"/applications?updated_since={since}").json()["items"]] == ["web"]
+
+
+@pytest.mark.parametrize(
+    ("retry", "path"),
+    [
+        ({"limit": -2}, "limit"),
+        ({"duration": "soon"}, "duration"),
+        ({"duration": "-5m"}, "duration"),
+        ({"factor": 0}, "factor"),
+        ({"max_duration": ""}, "max_duration"),
+    ],
+)
+def test_a_retry_that_cannot_be_read_is_refused_at_the_door(alice: User, retry: Any, path: str) -> None:
+    factories.cluster("dev")
+    answer = Api(alice).post("/applications", document(sync_policy={"retry": retry}))
+    assert answer.status_code == 422, answer.content
+    assert list(answer.json()["fields"]) == [f"sync_policy.retry.{path}"]
+
+
+def test_pr15_windows_say_who_may_sync_now_and_until_when(alice: User, shop: Project) -> None:
+    freeze = {
+        "kind": "deny",
+        "schedule": "0 0 1 1 *",
+        "duration": "8760h",
+        "applications": ["web"],
+        "manual_sync": True,
+    }
+    other = {"kind": "deny", "schedule": "* * * * *", "duration": "1h", "applications": ["api"]}
+    shop.rules = shop.rules | {"windows": [freeze | {"description": "freeze"}, other]}
+    shop.save()
+    factories.application("web", project=shop)
+    found = Api(alice).get("/applications/web/windows").json()
+    assert (found["automatic"]["allowed"], found["automatic"]["reason"]) == (
+        False,
+        "sync window freeze denies",
+    )
+    assert found["manual"]["allowed"] is True
+    assert [(row["name"], row["active"], row["manual_sync"]) for row in found["windows"]] == [
+        ("freeze", True, True)
+    ]
+
+
+def test_events_are_found_by_the_name_of_their_application(alice: User) -> None:
+    web, api = factories.application("web"), factories.application("api")
+    for app in (web, api):
+        Event.objects.create(
+            key=app.name, name="deployed", project="shop", application=app.id, occurred_at=timezone.now()
+        )
+    for value in ("web", str(web.id)):
+        found = Api(alice).get(f"/events?application={value}").json()["items"]
+        assert [row["key"] for row in found] == ["web"]
+    assert Api(alice).get("/events?application=nope").json()["items"] == []
+
+
+def test_the_hint_for_signing_in_can_be_read(client: Client) -> None:
+    hint = client.get("/api/v1/me").json()["hint"]
+    assert "Bearer" in hint
+    assert "***" not in hint
+
+
+def test_an_event_to_explain_has_to_be_named(dana: User) -> None:
+    answer = Api(dana).get("/notifications/explain")
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter")

@@ -46,6 +46,7 @@ from hub.api.shapes.records import (
     SyncRequest,
     TakeoverRequest,
     Version,
+    Windows,
 )
 from hub.api.shapes.stock import (
     Cluster,
@@ -119,4 +120,5 @@ __all__ = [
     "Tokens",
     "Version",
     "Who",
+    "Windows",
 ]

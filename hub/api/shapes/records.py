@@ -105,6 +105,21 @@ Resource = make(
 )
 Difference = make("Difference", "How one object differs.", **_KEY, lines=objects())
 Manifests = make("Manifests", "Secrets are masked.", digest=text(), revisions=texts(), items=objects())
+WindowDecision = make(
+    "WindowDecision",
+    "May it sync now; `until` is when the answer next changes.",
+    allowed=flag(),
+    reason=text(),
+    window=text(),
+    until=moment(),
+)
+Windows = make(
+    "Windows",
+    "What SyncWindows say to automation and to people, and every window that matches.",
+    automatic=WindowDecision(),
+    manual=WindowDecision(),
+    windows=objects(),
+)
 
 # Records and the hub itself
 Event = make(
