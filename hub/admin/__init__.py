@@ -18,4 +18,4 @@ __all__ = [
     "repositories",
 ]
 
-notifications.admin.register(site)
+notifications.admin.register(site, records.audited)

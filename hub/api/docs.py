@@ -114,7 +114,7 @@ def _page(item: type[serializers.Serializer[Any]]) -> Any:
 class OwnWords(AutoSchema):
     """The summary says it; what a view says of itself comes below, what its base says does not."""
 
-    def get_description(self) -> str:
+    def get_description(self) -> str:  # type: ignore[override]
         return inspect.cleandoc(type(self.view).__dict__.get("__doc__") or "")
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from notifications.core import catalogue
 from notifications.core.digests import read_digest
 from notifications.core.events import SEVERITIES
 from notifications.core.routing.subscriptions import split_recipient
 from notifications.errors import ConfigError
-from notifications.models import Service, Subscription
+from notifications.models import Service, Subscription, Trigger
 from notifications.services.configured import check_selector
 
 _LISTS = ("destinations", "triggers", "events", "projects", "namespaces")
@@ -72,7 +73,19 @@ def read(given: Mapping[str, Any]) -> dict[str, Any]:
         values["projects"] = [values["owner"]]
     for place in values["destinations"]:
         _check_place(place, values["owner"])
+    _check_triggers(values["triggers"], values["owner"])
     return values
+
+
+def _check_triggers(names: list[str], owner: str) -> None:
+    """A name that nothing has would be silence for ever."""
+    written = Trigger.objects.filter(name__in=names, project__in=["", owner]).values_list("name", flat=True)
+    known = {*catalogue.default_triggers(), *catalogue.default_native()}
+    for name in names:
+        if name not in {*written, *known}:
+            raise ConfigError(
+                "unknown_trigger", f"there is no trigger {name[:60]!r}", f"known: {', '.join(sorted(known))}"
+            )
 
 
 def _check_place(place: str, owner: str) -> None:

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from django.contrib.admin import AdminSite
 from django.core.management import CommandError, call_command
-from django.test import RequestFactory
+from django.test import Client, RequestFactory
 
-from hub.models import User
+from hub.models import AuditEvent, User
 from notifications import admin as pages
 from notifications.models import Delivery, Destination, Service, Silence, Subscription, Template, Trigger
 from notifications.services import dispatch, saving
@@ -229,3 +229,49 @@ def test_bad_texts_are_refused_beside_their_field(site: AdminSite, dana: User) -
     )
     assert not form.is_valid()
     assert "app_selector" in form.errors
+
+
+def test_a_subscription_is_judged_like_at_the_rest_door(
+    site: AdminSite, dana: User, slack: SlackServer
+) -> None:
+    slack_service(slack)
+    page = site._registry[Subscription]
+    form_class = page.get_form(request(dana), None)
+    values = {"name": "s", "destinations": "slack:#a", "triggers": "on-sync-failed", "digest": "{}"}
+    wrong = [
+        ({"minimum_severity": "loud"}, "minimum_severity is one of"),
+        ({"triggers": "nope"}, "there is no trigger"),
+        ({"triggers": ""}, "name triggers or events"),
+        ({"destinations": "pigeon:x"}, "there is no service"),
+    ]
+    for change, sentence in wrong:
+        form = form_class({"minimum_severity": "info", **values, **change})
+        assert not form.is_valid()
+        assert sentence in str(form.errors)
+    form = form_class({"minimum_severity": "info", "owner": "shop", **values})
+    assert form.is_valid(), form.errors
+    assert form.save().projects == ["shop"]
+
+
+def test_what_administrators_change_is_audited(dana: User, slack: SlackServer) -> None:
+    row = slack_service(slack)
+    client = Client()
+    client.force_login(dana)
+    silence = {"matcher": '{"app": "web"}', "reason": "maintenance"}
+    begin = {
+        "starts_at_0": "2027-01-01",
+        "starts_at_1": "00:00",
+        "ends_at_0": "2027-01-02",
+        "ends_at_1": "00:00",
+    }
+    made = client.post("/admin/notifications/silence/add/", silence | begin)
+    assert made.status_code == 302, made.content
+    action = {"action": "enable", "_selected_action": [row.pk]}
+    assert client.post("/admin/notifications/service/", action).status_code == 302
+    assert client.post(f"/admin/notifications/service/{row.pk}/delete/", {"post": "yes"}).status_code == 302
+    lines = AuditEvent.objects.order_by("id").values_list("actor_name", "via", "action", "resource")
+    assert list(lines) == [
+        ("dana", "admin", "create", "silence"),
+        ("dana", "admin", "enable", "service"),
+        ("dana", "admin", "delete", "service"),
+    ]

@@ -6,15 +6,15 @@ Secrets go in and never come out; Deliveries are read-only but for Re-send and M
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 import notifications.services as services
+from notifications.admin.room import Area, BaseInline, Choice, Lines, RoomAdmin, Told, by
 from notifications.core.digests import read_digest
 from notifications.errors import NotificationError
 from notifications.models import (
@@ -28,82 +28,13 @@ from notifications.models import (
     Template,
     Trigger,
 )
-from notifications.services import configured, rendering, saving, silences
-
-try:
-    from unfold.admin import ModelAdmin as BaseAdmin
-    from unfold.admin import TabularInline as BaseInline
-except ImportError:
-    BaseAdmin, BaseInline = admin.ModelAdmin, admin.TabularInline
-MOST = 200
-
-
-def _by(request: HttpRequest) -> str:
-    return str(request.user.get_username())
-
-
-class RoomAdmin(BaseAdmin):  # type: ignore[misc]
-    """For superusers only; `writable` pages can be changed, the others are looked at."""
-
-    writable = False
-    list_per_page = 50
-    show_full_result_count = False
-
-    def get_actions(self, request: HttpRequest) -> Any:
-        """Rows go one by one, each after its confirmation; nothing is deleted in bulk."""
-        actions = super().get_actions(request)
-        actions.pop("delete_selected", None)
-        return actions
-
-    def _may(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_active and request.user.is_superuser)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self._may(request)
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return self._may(request)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return self.writable and self._may(request)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return self.writable and self._may(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:  # noqa: ARG002
-        return self.writable and self._may(request)
-
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:  # noqa: ARG002
-        return lookup.partition("__")[0] in self.list_filter and "__" not in lookup.removesuffix("__exact")
-
-    def each(self, request: HttpRequest, rows: QuerySet[Any], do: Callable[[Any], str]) -> None:
-        """An action on every chosen row; each refusal is its own message."""
-        for row in rows[:MOST]:
-            try:
-                self.message_user(request, do(row))
-            except NotificationError as error:
-                self.message_user(request, f"{row}: {error} {error.hint}".strip(), messages.ERROR)
-
-
-class Lines(forms.CharField):
-    """A JSON list of texts, one per line."""
-
-    widget = forms.Textarea
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(required=kwargs.pop("required", False), **kwargs)
-
-    def prepare_value(self, value: Any) -> Any:
-        return "\n".join(str(one) for one in value) if isinstance(value, list) else value
-
-    def to_python(self, value: Any) -> Any:
-        return [line.strip() for line in str(value or "").splitlines() if line.strip()]
+from notifications.services import configured, rendering, saving, silences, subscribing
 
 
 class ServiceForm(forms.ModelForm):  # type: ignore[type-arg]
-    type = forms.ChoiceField(choices=[(name, name) for name in saving.types()])
+    type = forms.ChoiceField(choices=[(name, name) for name in saving.types()], widget=Choice)
     settings_text = forms.CharField(
-        widget=forms.Textarea,
+        widget=Area,
         required=False,
         label="settings",
         help_text="YAML; ******** keeps the stored secret",
@@ -144,8 +75,13 @@ class ServiceAdmin(RoomAdmin):
 
     @admin.action(description="Enable")
     def enable(self, request: HttpRequest, rows: QuerySet[Service]) -> None:
-        by = _by(request)
-        self.each(request, rows, lambda row: f"{row}: {len(services.enable(row, by))} held deliveries go out")
+        who = by(request)
+        self.each(
+            request,
+            rows,
+            "enable",
+            lambda row: f"{row}: {len(services.enable(row, who))} held deliveries go out",
+        )
 
 
 class DestinationAdmin(RoomAdmin):
@@ -162,17 +98,22 @@ class DestinationAdmin(RoomAdmin):
     @admin.action(description="Send a test")
     def test(self, request: HttpRequest, rows: QuerySet[Destination]) -> None:
         def one(row: Destination) -> str:
-            tested = services.send_test(row.pk, _by(request))
+            tested = services.send_test(row.pk, by(request))
             if not tested.ok:
                 raise NotificationError(tested.code, f"{tested.code}: {tested.sentence}", tested.hint)
             return f"{row}: the test was sent"
 
-        self.each(request, rows, one)
+        self.each(request, rows, "test", one)
 
     @admin.action(description="Enable")
     def enable(self, request: HttpRequest, rows: QuerySet[Destination]) -> None:
-        by = _by(request)
-        self.each(request, rows, lambda row: f"{row}: {len(services.enable(row, by))} held deliveries go out")
+        who = by(request)
+        self.each(
+            request,
+            rows,
+            "enable",
+            lambda row: f"{row}: {len(services.enable(row, who))} held deliveries go out",
+        )
 
 
 class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -188,6 +129,8 @@ class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
+        if self.instance.imported is not None:
+            self.add_error(None, "it is part of an imported configuration: import again")
         for name in ("app_selector", "cluster_selector"):
             try:
                 configured.check_selector(cleaned.get(name) or "")
@@ -197,7 +140,19 @@ class SubscriptionForm(forms.ModelForm):  # type: ignore[type-arg]
             read_digest(cleaned.get("digest"))
         except NotificationError as error:
             self.add_error("digest", f"{error} {error.hint}".strip())
+        if not self.errors:
+            try:
+                cleaned |= subscribing.read(self.document(cleaned))
+            except NotificationError as error:
+                self.add_error(None, f"{error} {error.hint}".strip())
         return cleaned
+
+    def document(self, cleaned: dict[str, Any]) -> dict[str, Any]:
+        """What the service reads, which judges the REST door's documents, too."""
+        until = cleaned.get("until")
+        return {name: cleaned.get(name) for name in subscribing.FIELDS} | {
+            "until": until.isoformat() if until else None
+        }
 
 
 class SubscriptionAdmin(RoomAdmin):
@@ -290,16 +245,18 @@ class DeliveryAdmin(RoomAdmin):
 
     @admin.action(description="Send again")
     def resend(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
-        by = _by(request)
-        self.each(request, rows, lambda row: f"{row.pk} is sent again as {services.resend(row.pk, by)}")
+        who = by(request)
+        self.each(
+            request, rows, "resend", lambda row: f"{row.pk} is sent again as {services.resend(row.pk, who)}"
+        )
 
     @admin.action(description="Mark as sent")
     def mark_sent(self, request: HttpRequest, rows: QuerySet[Delivery]) -> None:
         def one(row: Delivery) -> str:
-            services.mark_sent(row.pk, _by(request))
+            services.mark_sent(row.pk, by(request))
             return f"{row.pk} is marked as sent"
 
-        self.each(request, rows, one)
+        self.each(request, rows, "mark sent", one)
 
 
 class SilenceForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -323,7 +280,7 @@ class SilenceAdmin(RoomAdmin):
     list_display = ("id", "matcher", "starts_at", "ends_at", "author", "reason", "closed_at")
 
     def save_model(self, request: HttpRequest, obj: Silence, form: Any, change: bool) -> None:
-        obj.author = obj.author or _by(request)[:100]
+        obj.author = obj.author or by(request)[:100]
         super().save_model(request, obj, form, change)
 
 
@@ -364,7 +321,7 @@ PAGES: tuple[tuple[type[Any], type[RoomAdmin]], ...] = (
 )
 
 
-def register(site: admin.AdminSite) -> None:
-    """All pages of this room on that site."""
+def register(site: admin.AdminSite, tell: Told = RoomAdmin.tell) -> None:
+    """All pages of this room on that site; `tell` hears of every change, in its transaction."""
     for model, page in PAGES:
-        site.register(model, page)
+        site.register(model, page, tell=staticmethod(tell))
