@@ -8,7 +8,8 @@ from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html_join
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
 
 import hub.admin.base as base
 from hub.admin.site import site
@@ -19,6 +20,10 @@ from hub.tasks import nudges
 
 SYNC = ("Synced", "OutOfSync", "Unknown")
 HEALTH = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded", "Unknown")
+
+
+SHOWN = 100
+CALL = "POST /api/v1/applications/NAME"
 
 
 class ApplicationForm(base.DocumentForm):
@@ -71,7 +76,15 @@ class ApplicationAdmin(base.DocumentAdmin):
     ordering = ("name",)
     sortable_by = ("name", "sync_status", "health_status")
     actions = ("sync", "refresh")
-    readonly_fields = ("state", "conditions_shown", "revisions", "counts", "api_call")
+    readonly_fields = (
+        "state",
+        "operation",
+        "waits",
+        "conditions_shown",
+        "revisions",
+        "resources_shown",
+        "api_call",
+    )
 
     def visible(self, user: User) -> QuerySet[Application]:
         rows = rights.visible_applications(user).select_related("project", "cluster")
@@ -93,7 +106,58 @@ class ApplicationAdmin(base.DocumentAdmin):
 
     @admin.display(description="state")
     def state(self, row: Application) -> str:
-        return f"{row.sync_status}, {row.health_status} {row.health_message}, {row.operation_phase or 'no operation'}"
+        health = f"{row.health_status} ({row.health_message})" if row.health_message else row.health_status
+        leaving = ", is being deleted" if row.deletion_requested_at else ""
+        return f"{row.sync_status}, {health}{leaving}"
+
+    @admin.display(description="last operation")
+    def operation(self, row: Application) -> str:
+        """What it did or waits for, and the way to all of them."""
+        last = row.operations.defer("plan", "progress").order_by("-number").first() if row.name else None
+        if last is None:
+            return "none yet"
+        last.application = row
+        why = last.wait.get("reason") or last.message
+        return format_html(
+            '<a href="{}">{}</a>: {}{} (<a href="{}?q={}">all</a>)',
+            reverse("admin:hub_syncoperation_change", args=[last.pk]),
+            last,
+            last.phase,
+            f", {why}" if why else "",
+            reverse("admin:hub_syncoperation_changelist"),
+            row.name,
+        )
+
+    @admin.display(description="why nothing starts by itself")
+    def waits(self, row: Application) -> str:
+        pin = f"pinned by {row.pin.get('by')} until {row.pin.get('until')}; " if row.pin else ""
+        return pin + str(row.gate.get("reason") or "")
+
+    @admin.display(description="resources")
+    def resources_shown(self, row: Application) -> str:
+        """The first of them, with what differs by path; everything is behind the links."""
+        found = list(row.resources.defer("baseline").order_by("kind", "namespace", "name")[: SHOWN + 1])
+        lines = [
+            (
+                each.status or "hook",
+                each.health or "-",
+                f"{each.kind} {each.namespace}/{each.name}".replace(" /", " "),
+                each.health_message or each.message or each.reason,
+                ", ".join(str(entry.get("path", "")) for entry in each.drift[:5]),
+            )
+            for each in found[:SHOWN]
+        ]
+        table = format_html_join(
+            "", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", lines
+        )
+        api = f"/api/v1/applications/{row.name}"
+        return format_html(
+            '<table>{}</table>{}<p><a href="{}/resources">all</a>, <a href="{}/diff">diff</a>, '
+            '<a href="{}/events">events</a>, <a href="{}/windows">windows</a></p>',
+            table,
+            f"and more than {SHOWN}" if len(found) > SHOWN else "",
+            *[api] * 4,
+        )
 
     @admin.display(description="conditions")
     def conditions_shown(self, row: Application) -> str:
@@ -122,6 +186,12 @@ class ApplicationAdmin(base.DocumentAdmin):
     def stored(self, row: Application) -> None:
         nudges.look([row.id])
 
+    def consequence(self, row: Application) -> str:
+        objects = f"its {row.resources.count()} objects in cluster {row.cluster.name}"
+        if row.on_delete == Application.OnDelete.CASCADE:
+            return f"{objects} are deleted first (on delete: cascade)"
+        return f"{objects} stay as they are (on delete: detach)"
+
     def remove(self, who: Actor, row: Application) -> None:
         applications.request_deletion(who, row)
         nudges.look([row.id])
@@ -133,7 +203,9 @@ class ApplicationAdmin(base.DocumentAdmin):
             operations.request(base.actor(request), app, {})
             nudges.look([app.id])
 
-        return base.carry_out(self, request, rows, "Sync applications", "sync", do)
+        return base.carry_out(
+            self, request, rows, "Sync applications", "sync", do, f"{CALL}/sync, or: hub app sync NAME"
+        )
 
     @admin.action(description="Refresh")
     def refresh(self, request: HttpRequest, rows: QuerySet[Application]) -> HttpResponse | None:
@@ -145,4 +217,12 @@ class ApplicationAdmin(base.DocumentAdmin):
                 nudges.send("hub.poll", [str(repository)])
             nudges.look([app.id])
 
-        return base.carry_out(self, request, rows, "Refresh applications", "refresh", do)
+        return base.carry_out(
+            self,
+            request,
+            rows,
+            "Refresh applications",
+            "refresh",
+            do,
+            f"{CALL}/refresh, or: hub app refresh NAME",
+        )

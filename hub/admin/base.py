@@ -37,6 +37,7 @@ if apps.is_installed("unfold"):
         forms.Textarea: widgets.UnfoldAdminTextareaWidget,
         forms.NumberInput: widgets.UnfoldAdminIntegerFieldWidget,
         forms.CheckboxInput: widgets.UnfoldBooleanSwitchWidget,
+        forms.Select: widgets.UnfoldAdminSelectWidget,
     }
 else:
     BaseAdmin = admin.ModelAdmin
@@ -136,8 +137,12 @@ def carry_out(
     title: str,
     name: str,
     do: Callable[[Any], None],
+    also: str = "",
 ) -> HttpResponse | None:
-    """An action in two steps: a page with names and counts (c1), then the service for each row (<= 500)."""
+    """An action in two steps: a page with names and counts (c1), then the service for each row (<= 500).
+
+    `also` is the same by REST and by the command line (AD4).
+    """
     chosen = list(rows[: AT_ONCE + 1])
     if len(chosen) > AT_ONCE:
         page.message_user(request, f"at most {AT_ONCE} rows at once", messages.ERROR)
@@ -148,6 +153,7 @@ def carry_out(
             "rows": chosen,
             "opts": page.opts,
             "action": name,
+            "also": also,
             "checkbox": helpers.ACTION_CHECKBOX_NAME,
         }
         return TemplateResponse(request, "admin/hub_confirm.html", context)
@@ -179,6 +185,8 @@ class DocumentForm(forms.ModelForm):  # type: ignore[type-arg]
             style = STYLED.get(type(field.widget))
             if style is not None:
                 field.widget = style(attrs=field.widget.attrs)
+                if isinstance(field, forms.ChoiceField):
+                    field.widget.choices = field.choices
 
     def read(self, row: Any) -> dict[str, Any]:
         """The document of a row, without anything secret."""
@@ -281,8 +289,17 @@ class DocumentAdmin(HubAdmin):
             return HttpResponseRedirect(request.path)
 
     def get_deleted_objects(self, objs: Iterable[Any], request: HttpRequest) -> Any:  # noqa: ARG002
-        """Names alone: services say what stands in the way, and nothing is walked row by row."""
-        return [str(row) for row in objs], {}, set(), []
+        """Names and what follows: services say what stands in the way, and nothing is walked row by row."""
+        return (
+            [f"{row}: {what}" if (what := self.consequence(row)) else str(row) for row in objs],
+            {},
+            set(),
+            [],
+        )
+
+    def consequence(self, row: Any) -> str:  # noqa: ARG002
+        """What the removal of this row does beyond the row, as a sentence."""
+        return ""
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
         self.remove(actor(request), obj)

@@ -17,6 +17,12 @@ from hub.services import clusters, credentials, rights
 from hub.services.actors import Actor
 from hub.tasks import nudges
 
+ALSO = {
+    "probe": "POST /api/v1/clusters/NAME/probe, or: hub cluster probe NAME",
+    "pause": "POST /api/v1/clusters/NAME/pause",
+    "resume": "DELETE /api/v1/clusters/NAME/pause",
+}
+
 
 class ClusterForm(base.DocumentForm):
     name = forms.CharField()
@@ -108,7 +114,7 @@ class ClusterAdmin(base.DocumentAdmin):
             act(base.actor(request), row)
             nudges.send("hub.probe", [str(row.id)])
 
-        return base.carry_out(self, request, rows, title, name, do)
+        return base.carry_out(self, request, rows, title, name, do, ALSO[name])
 
     @admin.action(description="Probe")
     def probe(self, request: HttpRequest, rows: QuerySet[Cluster]) -> HttpResponse | None:

@@ -14,6 +14,8 @@ from hub.models.operation import UNFINISHED
 from hub.services import operations, rights
 from hub.tasks import nudges
 
+ALSO = "DELETE /api/v1/applications/NAME/operation, or: hub app terminate NAME"
+
 
 @admin.register(SyncOperation, site=site)
 class OperationAdmin(base.HubAdmin):
@@ -60,4 +62,4 @@ class OperationAdmin(base.HubAdmin):
             operations.terminate(base.actor(request), app)
             nudges.look([app.id])
 
-        return base.carry_out(self, request, rows, "Terminate operations", "terminate", do)
+        return base.carry_out(self, request, rows, "Terminate operations", "terminate", do, ALSO)

@@ -17,6 +17,8 @@ from hub.services import repositories, rights
 from hub.services.actors import Actor
 from hub.tasks import nudges
 
+ALSO = "POST /api/v1/repositories/ID/probe, or: hub repo probe URL"
+
 
 class RepositoryForm(base.DocumentForm):
     url = forms.CharField()
@@ -100,4 +102,4 @@ class RepositoryAdmin(base.DocumentAdmin):
             repositories.poll_now(base.actor(request), row)
             nudges.send("hub.poll", [str(row.id)])
 
-        return base.carry_out(self, request, rows, "Probe repositories", "probe", do)
+        return base.carry_out(self, request, rows, "Probe repositories", "probe", do, ALSO)

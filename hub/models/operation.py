@@ -72,4 +72,6 @@ class SyncOperation(models.Model):
         indexes = [models.Index(fields=["application", "-created_at"], name="operation_history")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.number} of {self.application_id}"
+        # Read by people, and never a reason for one more statement.
+        known = "application" in self._state.fields_cache
+        return f"{self.kind} {self.number} of {self.application.name if known else self.application_id}"

@@ -21,6 +21,7 @@ from hub.models import (
     Event,
     Project,
     Repository,
+    ResourceStatus,
     SyncOperation,
     User,
 )
@@ -313,3 +314,56 @@ def test_a2_guessing_at_the_admin_site_is_limited_too(dana: User) -> None:
     late = client.post("/admin/login/", wrong | {"password": "dana-has-a-long-password"})
     assert late.status_code == 429
     assert int(late["Retry-After"]) > 0
+
+
+def test_the_page_of_an_application_says_what_it_waits_for_and_what_differs(
+    browser: Client, world: dict[str, Any]
+) -> None:
+    app, operation = world["application"], world["syncoperation"]
+    operation.phase, operation.wait = "Running", {"code": "health", "reason": "waiting for <web>"}
+    operation.save()
+    app.gate = {"gate": 7, "reason": "only pruning is left and automated prune is off"}
+    app.save()
+    ResourceStatus.objects.create(
+        application=app,
+        kind="Deployment",
+        namespace="shop",
+        name="web",
+        status="OutOfSync",
+        health="Degraded",
+        health_message="1 of 3 updated",
+        drift=[{"path": "spec.replicas"}],
+    )
+    page = browser.get(f"/admin/hub/application/{app.pk}/change/").content.decode()
+    for text in (
+        "sync 1 of web",
+        "Running, waiting for &lt;web&gt;",
+        "only pruning is left",
+        "Deployment shop/web",
+        "1 of 3 updated",
+        "spec.replicas",
+        f"/api/v1/applications/{app.name}/diff",
+    ):
+        assert text in page, text
+
+
+@pytest.mark.parametrize(
+    ("mode", "sentence"), [("detach", "stay as they are"), ("cascade", "are deleted first")]
+)
+def test_who_removes_an_application_reads_what_becomes_of_its_objects(
+    browser: Client, world: dict[str, Any], mode: str, sentence: str
+) -> None:
+    app = world["application"]
+    app.on_delete = mode
+    app.save()
+    page = browser.get(f"/admin/hub/application/{app.pk}/delete/").content.decode()
+    assert f"its 0 objects in cluster dev {sentence}" in page
+
+
+def test_ad4_a_confirmation_also_says_the_call_and_the_command(
+    browser: Client, world: dict[str, Any]
+) -> None:
+    asked = browser.post(
+        "/admin/hub/application/", {"action": "sync", "_selected_action": [world["application"].pk]}
+    )
+    assert "hub app sync NAME" in asked.content.decode()
