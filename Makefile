@@ -11,11 +11,17 @@ help:
 	@echo "make live   the suite on a real control plane, PostgreSQL and Redis (needs Go)"
 	@echo "make lint   ruff, mypy, import contracts, dependencies"
 
-env: $(STAMP)
+env: $(STAMP) $(BIN)/hub
 $(STAMP): requirements/dev.txt
+	@echo "  installing packages into $(VENV): once, about a minute"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	touch $(STAMP)
+
+# The command line of this checkout: .venv/bin/hub app list
+$(BIN)/hub: $(STAMP)
+	printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m hub.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)" > $(BIN)/hub
+	chmod +x $(BIN)/hub
 
 demo: env
 	$(BIN)/python manage.py demo

@@ -4,7 +4,9 @@
 import os
 import sys
 
-DEMO = {"HUB_DEMO": "true", "HUB_DATA_DIR": "var/demo", "HUB_POLL_SECONDS": "3"}
+# A real cluster gets a folder of its own: what is known of the simulated one is not true of it.
+FOLDER = "var/demo-real" if os.environ.get("KUBECONFIG") else "var/demo"
+DEMO = {"HUB_DEMO": "true", "HUB_DATA_DIR": FOLDER, "HUB_POLL_SECONDS": "3"}
 
 
 def main() -> None:

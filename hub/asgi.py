@@ -5,12 +5,15 @@ Django would store a body whole before any view is asked; here an endless one en
 
 import json
 import os
+import warnings
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "hub.settings")
+# Files of the pages come from whitenoise, which reads them step by step: known, and no reason to speak at every start.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous iterators")
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

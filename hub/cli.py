@@ -19,3 +19,7 @@ def main(arguments: list[str] | None = None) -> None:
         # `hub slack-socket` is the module slack_socket.
         words[0] = words[0].replace("-", "_")
     execute_from_command_line(["hub", *words])
+
+
+if __name__ == "__main__":
+    main()

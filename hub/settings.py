@@ -7,6 +7,7 @@ Two modes, the same code: *embedded* (no variables: SQLite, threads, in-process 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import secrets
 import sys
@@ -250,6 +251,8 @@ HUB_SHARDS = env.int("HUB_SHARDS", 16)
 HUB_METRICS_TOKEN = env.str("HUB_METRICS_TOKEN", "")
 HUB_NOTIFICATIONS_TIME_ZONE = env.str("HUB_NOTIFICATIONS_TIME_ZONE", "UTC")
 
+# What a caller did wrong is answered, and audited where it matters; in the log it would only hide what we did wrong.
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -272,6 +275,7 @@ LOGGING: dict[str, Any] = {
     "filters": {"redact": {"()": "guard.redact.LogFilter"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "json", "filters": ["redact"]}},
     "root": {"handlers": ["console"], "level": env.str("HUB_LOG_LEVEL", "WARNING")},
+    "loggers": {"django.request": {"level": "ERROR"}},
 }
 structlog.configure(
     processors=[

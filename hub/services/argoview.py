@@ -96,7 +96,7 @@ def _status(app: Application, sources: dict[str, Any], several: bool) -> dict[st
         .order_by("-number")
         .first()
     )
-    if operation is not None and operation.started_at:
+    if operation is not None and (operation.started_at or operation.finished_at):
         status["operationState"] = _operation(operation, sources, several)
     return status
 

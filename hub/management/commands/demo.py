@@ -6,13 +6,16 @@ With KUBECONFIG (and DEMO_CONTEXT) set it deploys to that cluster instead. Every
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
+import shutil
+import signal
 import socket
-import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +24,13 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from clusters.errors import ClusterError
 from clusters.models import Cluster
 from clusters.sandbox import Sandbox
 from guard import child
+from hub.errors import HubError
 from hub.management.demo_files import FILES
+from hub.management.demo_words import what_next
 from hub.models import Application, Project, Repository, User
 from hub.services import applications, clusters, projects, repositories
 from hub.services.actors import Actor
@@ -54,25 +60,37 @@ class Command(BaseCommand):
             raise CommandError("set HUB_DEMO=true: the demo talks to addresses that a real hub refuses")
         self.folder = settings.DATA_DIR
         self.folder.mkdir(parents=True, exist_ok=True)
-        port = _free_port(options["port"])
-        with ExitStack() as stack:
-            self._say("preparing the database")
-            call_command("migrate", verbosity=0, interactive=False)
-            password = self._administrator()
-            cluster, kubeconfig = self._cluster(stack)
-            repository = self._repository()
-            stack.enter_context(Process(tick=True))
-            self._say("hub is running in this process: web, workers, tick")
-            server = _Web(port)
-            stack.callback(server.stop)
-            server.start()
-            app = self._application(repository, cluster)
-            self._wait(app)
-            self._explain(port, password, kubeconfig)
-            if not options["once"]:
-                server.serve_until_interrupted()
-            self._say("stopping")
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(_alone(self.folder))
+                stack.enter_context(_ended_like_by_hand())
+                self._run(stack, options)
+                self._say("stopping")
+        except KeyboardInterrupt:
+            self._say("interrupted")
+        except (HubError, ClusterError) as error:
+            raise CommandError("\n".join(part for part in (error.message, error.hint) if part)) from None
         self._say("stopped; run it again to go on where you left")
+
+    def _run(self, stack: ExitStack, options: dict[str, Any]) -> None:
+        port = _free_port(options["port"])
+        settings.HUB_URL = f"http://127.0.0.1:{port}"
+        self._say("preparing the database")
+        call_command("migrate", verbosity=0, interactive=False)
+        password = self._administrator()
+        cluster, kubeconfig = self._cluster(stack)
+        repository = self._repository()
+        stack.enter_context(Process(tick=True))
+        self._say("hub is running in this process: web, workers, tick")
+        server = _Web(port)
+        stack.callback(server.stop)
+        server.start()
+        app = self._application(repository, cluster)
+        self._wait(app)
+        self.stdout.write(what_next(port, password, kubeconfig, cluster.server, self.folder))
+        self.stdout.flush()
+        if not options["once"]:
+            server.serve_until_interrupted()
 
     def _say(self, text: str) -> None:
         self.stdout.write(f"  {text}")
@@ -81,7 +99,7 @@ class Command(BaseCommand):
     def _administrator(self) -> str:
         """A user `admin` with a random password, kept in a file only the owner may read."""
         path = self.folder / "admin-password"
-        if not path.exists():
+        if not path.exists() or not path.read_text().strip():
             path.touch(mode=0o600)
             path.write_text(secrets.token_urlsafe(12))
         password = path.read_text().strip()
@@ -98,7 +116,11 @@ class Command(BaseCommand):
         target = self.folder / "kubeconfig"
         if path:
             self._say(f"registering the cluster of {path}")
-            text = Path(path).read_text()
+            try:
+                text = Path(path).read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                reason = getattr(error, "strerror", "") or "not text"
+                raise CommandError(f"KUBECONFIG names {path}, which cannot be read: {reason}") from None
             document = {"name": "real", "kubeconfig": text, "context": os.environ.get("DEMO_CONTEXT", "")}
             target = Path(path)
         else:
@@ -128,15 +150,19 @@ class Command(BaseCommand):
         path = self.folder / "repository"
         if not (path / ".git").is_dir():
             self._say(f"making a Git repository in {path}")
+            # Whole or not at all: an interrupted run leaves no repository without a commit.
+            made = self.folder / "repository.new"
+            shutil.rmtree(made, ignore_errors=True)
             for name, text in FILES.items():
-                (path / name).parent.mkdir(parents=True, exist_ok=True)
-                (path / name).write_text(text)
+                (made / name).parent.mkdir(parents=True, exist_ok=True)
+                (made / name).write_text(text)
             for line in (
                 ["init", "-q", "-b", "main"],
                 ["add", "-A"],
                 ["commit", "-q", "-m", "A shop in two waves"],
             ):
-                _git(path, line)
+                _git(made, line)
+            made.rename(path)
         url = f"file://{path.resolve()}/.git"
         found = Repository.objects.filter(url=url).first()
         return found or repositories.create(ACTOR, {"url": url})
@@ -180,29 +206,6 @@ class Command(BaseCommand):
             threading.Event().wait(0.2)
         raise CommandError(f"shop did not become healthy in two minutes: {app.conditions}")
 
-    def _explain(self, port: int, password: str, kubeconfig: Path) -> None:
-        repository = self.folder / "repository"
-        self.stdout.write(
-            f"""
-  The hub:        http://127.0.0.1:{port}/admin/   (user admin, password {password})
-  Its API:        http://127.0.0.1:{port}/api/v1/docs
-
-  Try next:
-    Edit an object by hand and watch it heal:
-      kubectl --kubeconfig {kubeconfig} -n shop scale deployment web --replicas=5
-      kubectl --kubeconfig {kubeconfig} -n shop get deployment web -w
-    Push a commit and watch it arrive:
-      sed -i 's/colour: blue/colour: green/' {repository}/shop/1-config.yaml
-      git -C {repository} commit -qam 'Paint it green'
-      kubectl --kubeconfig {kubeconfig} -n shop get configmap settings -o yaml
-    See why:
-      HUB_DEMO=true HUB_DATA_DIR={self.folder} {sys.executable} manage.py app history shop
-
-  Ctrl-C ends everything.
-"""
-        )
-        self.stdout.flush()
-
 
 class _Web:
     """uvicorn in a thread of its own; the main thread waits for Ctrl-C."""
@@ -218,15 +221,39 @@ class _Web:
         self._thread.start()
 
     def serve_until_interrupted(self) -> None:
-        try:
-            while self._thread.is_alive():
-                self._thread.join(0.5)
-        except KeyboardInterrupt:
-            return
+        while self._thread.is_alive():
+            self._thread.join(0.5)
 
     def stop(self) -> None:
         self._server.should_exit = True
         self._thread.join(10)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One demo per folder: two would share a database and a cluster, and each would undo the other's address."""
+    with (folder / "running").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CommandError(
+                f"a demo is running in {folder}: stop it, or name another folder as HUB_DATA_DIR"
+            ) from None
+        yield
+
+
+@contextmanager
+def _ended_like_by_hand() -> Iterator[None]:
+    """SIGTERM ends it as cleanly as Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _git(path: Path, arguments: list[str]) -> None:
