@@ -244,16 +244,17 @@ def _alone(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _ended_like_by_hand() -> Iterator[None]:
-    """SIGTERM ends it as cleanly as Ctrl-C."""
+    """SIGTERM ends it as cleanly as Ctrl-C, which a shell takes from what it starts in the background."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _git(path: Path, arguments: list[str]) -> None:
