@@ -20,8 +20,8 @@ $(STAMP): requirements/dev.txt
 
 # The command line of this checkout: .venv/bin/hub app list
 $(BIN)/hub: $(STAMP)
-	printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m hub.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)" > $(BIN)/hub
-	chmod +x $(BIN)/hub
+	@printf '#!/bin/sh\nPYTHONPATH="%s" exec "%s/python" -m hub.cli "$$@"\n' "$(CURDIR)" "$(CURDIR)/$(BIN)" > $(BIN)/hub
+	@chmod +x $(BIN)/hub
 
 demo: env
 	$(BIN)/python manage.py demo

@@ -17,6 +17,8 @@ def what_next(port: int, password: str, kubeconfig: Path, server: str, folder: P
     edit, look, config = _kubectl(kubeconfig)
     if shutil.which("kubectl") is None and server.startswith("http://"):
         edit, look, config = _curl(server)
+    painted = "colour: green" in (repository / "shop" / "1-config.yaml").read_text()
+    old, new = ("green", "blue") if painted else ("blue", "green")
     hub = Path(sys.executable).with_name("hub")
     command = str(hub) if hub.exists() else f"{sys.executable} manage.py"
     return f"""
@@ -28,8 +30,8 @@ def what_next(port: int, password: str, kubeconfig: Path, server: str, folder: P
       {edit}
       {look}
     Push a commit and watch it arrive, within seconds:
-      sed -i.before 's/colour: blue/colour: green/' {repository}/shop/1-config.yaml
-      git -C {repository} commit -qam 'Paint it green'
+      sed -i.before 's/colour: {old}/colour: {new}/' {repository}/shop/1-config.yaml
+      git -C {repository} commit -qam 'Paint it {new}'
       {config}
     See what happened, what differs and why it waits:
       export HUB_DEMO=true HUB_DATA_DIR={folder}
@@ -53,6 +55,6 @@ def _curl(server: str) -> tuple[str, str, str]:
     return (
         "curl -sX PATCH -H 'Content-Type: application/merge-patch+json' -d '{\"spec\":{\"replicas\":5}}' "
         f"-o /dev/null {server}/{DEPLOYMENT}",
-        f"curl -s {server}/{DEPLOYMENT} | grep -o '\"replicas\":[0-9]*' | head -1",
+        f"sleep 1; curl -s {server}/{DEPLOYMENT} | grep -o '\"replicas\":[0-9]*' | head -1",
         f"curl -s {server}/{CONFIG} | grep -o '\"data\":{{[^}}]*}}'",
     )
