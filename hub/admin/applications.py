@@ -23,6 +23,8 @@ HEALTH = ("Healthy", "Suspended", "Progressing", "Missing", "Degraded", "Unknown
 
 
 SHOWN = 100
+CELL = '<td style="padding-right: 1.5em">{}</td>'
+LINK = '<a href="{}" style="text-decoration: underline">{}</a>'
 CALL = "POST /api/v1/applications/NAME"
 
 
@@ -119,13 +121,11 @@ class ApplicationAdmin(base.DocumentAdmin):
         last.application = row
         why = last.wait.get("reason") or last.message
         return format_html(
-            '<a href="{}">{}</a>: {}{} (<a href="{}?q={}">all</a>)',
-            reverse("admin:hub_syncoperation_change", args=[last.pk]),
-            last,
+            "{}: {}{} ({})",
+            format_html(LINK, reverse("admin:hub_syncoperation_change", args=[last.pk]), last),
             last.phase,
             f", {why}" if why else "",
-            reverse("admin:hub_syncoperation_changelist"),
-            row.name,
+            format_html(LINK, f"{reverse('admin:hub_syncoperation_changelist')}?q={row.name}", "all"),
         )
 
     @admin.display(description="why nothing starts by itself")
@@ -147,16 +147,15 @@ class ApplicationAdmin(base.DocumentAdmin):
             )
             for each in found[:SHOWN]
         ]
-        table = format_html_join(
-            "", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", lines
-        )
+        table = format_html_join("", f"<tr>{CELL * 5}</tr>", lines)
         api = f"/api/v1/applications/{row.name}"
         return format_html(
-            '<table>{}</table>{}<p><a href="{}/resources">all</a>, <a href="{}/diff">diff</a>, '
-            '<a href="{}/events">events</a>, <a href="{}/windows">windows</a></p>',
+            "<table>{}</table>{}<p>{}</p>",
             table,
             f"and more than {SHOWN}" if len(found) > SHOWN else "",
-            *[api] * 4,
+            format_html_join(
+                ", ", LINK, ((f"{api}/{word}", word) for word in ("resources", "diff", "events", "windows"))
+            ),
         )
 
     @admin.display(description="conditions")

@@ -255,7 +255,8 @@ class DocumentAdmin(HubAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
         if not self._writable(request, obj):
             return list(self.get_readonly_fields(request, obj))
-        return [*self.form.base_fields, *self.get_readonly_fields(request, obj)]
+        # What is known stands above what can be changed; of a new row nothing is known yet.
+        return [*(self.get_readonly_fields(request, obj) if obj else ()), *self.form.base_fields]
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         return [(None, {"fields": self.get_fields(request, obj)})]
