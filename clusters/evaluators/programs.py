@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from clusters.core.health import NO_RULE, STATUSES, Health, NoRule
 from clusters.core.health.customs import BrokenRule, CelRule, LuaRule, RuleBook
 from clusters.core.manifests import Manifest
@@ -64,14 +67,50 @@ class JqPaths:
         Raises ExpressionFailed, naming the expression, when it is not jq or had to be killed: then the paths are
         *not* to be ignored (6.2).
         """
+        named = f"jq expression {expression[:200]!r}"
         try:
-            answer: list[list[str | int]] = self.sandbox.ask(expression, obj)
+            answer = self.sandbox.ask(expression, obj)
         except ExpressionFailed as failure:
-            raise ExpressionFailed(f"jq expression {expression[:200]!r}: {failure.message}") from failure
-        return tuple(tuple(path) for path in answer)
+            raise ExpressionFailed(f"{named}: {failure.message}") from failure
+        if not isinstance(answer, list) or not all(isinstance(path, list) for path in answer):
+            raise ExpressionFailed(f"{named}: it yields no paths")
+        return tuple(found for path in answer for found in _plain(path, obj, named))
 
     def close(self) -> None:
         self.sandbox.close()
+
+
+def _plain(path: list[Any], obj: Any, named: str) -> Iterator[Path]:
+    """The path in names and indices: a slice (`.spec.tolerations[1:]`) is all the items that it covers."""
+    plain: list[str | int] = []
+    window: range | None = None  # what a slice left of the list at this place: jq counts on from there
+    for step in path:
+        if isinstance(step, dict):
+            window = (range(len(obj) if isinstance(obj, list) else 0) if window is None else window)[
+                _slice(step, named)
+            ]
+            continue
+        if not isinstance(step, str | int):
+            raise ExpressionFailed(f"{named}: it yields no paths")
+        if isinstance(step, int) and isinstance(obj, list):
+            places = range(len(obj)) if window is None else window
+            if not -len(places) <= step < len(places):
+                return
+            step = places[step]
+            obj = obj[step]
+        else:
+            obj = obj.get(step) if isinstance(obj, dict) else None
+        window = None
+        plain.append(step)
+    for index in [()] if window is None else [(number,) for number in window]:
+        yield (*plain, *index)
+
+
+def _slice(step: dict[str, Any], named: str) -> slice:
+    ends = [step.get("start"), step.get("end")]
+    if not all(end is None or isinstance(end, int) for end in ends):
+        raise ExpressionFailed(f"{named}: it yields no paths")
+    return slice(*ends)
 
 
 class CustomHealth:

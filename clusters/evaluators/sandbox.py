@@ -81,7 +81,9 @@ class Sandbox:
         answer = self._known(key)
         if answer is None:
             answer = self._evaluate(code, body)
-            self._remember(key, answer)
+            self._remember(
+                key, answer
+            )  # not what a child could not say: it may have been the machine's fault
         if "error" in answer:
             raise ExpressionFailed(str(answer["error"])[:500])
         return answer.get("ok")
@@ -89,7 +91,7 @@ class Sandbox:
     def _evaluate(self, code: bytes, body: bytes) -> dict[str, Any]:
         until, why = self._killed.get(code, (0.0, ""))
         if time.monotonic() < until:
-            return {"error": why}
+            raise ExpressionFailed(why)
         question = b'{"program":' + code + b',"object":' + body + b"}"
         try:
             with self._worker.turn(self._seconds + _STARTUP_S) as turn:
@@ -100,7 +102,7 @@ class Sandbox:
             with self._lock:
                 self._killed = {old: mark for old, mark in self._killed.items() if mark[0] > time.monotonic()}
                 self._killed[code] = (time.monotonic() + self._pause_s, why)
-            return {"error": why}
+            raise ExpressionFailed(why) from None
 
     def _reason(self, failure: ChildFailed) -> str:
         if failure.timed_out or "SIGALRM" in failure.reason:

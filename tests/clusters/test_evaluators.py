@@ -11,6 +11,7 @@ import pytest
 
 from clusters.core.health import NO_RULE, CelCase, CelRule, Health, LuaRule, RuleBook, assess
 from clusters.evaluators import CelHealth, CustomHealth, ExpressionFailed, JqPaths, LuaHealth
+from guard.child import ChildFailed
 
 WIDGET: dict[str, Any] = {
     "apiVersion": "example.com/v1",
@@ -237,6 +238,12 @@ def test_a_cel_case_needs_a_status_that_exists() -> None:
         (".spec.replicas # a comment", [("spec", "replicas")]),
         (".spec.replicas[]", []),
         ("empty", []),
+        (".spec.parts[1:]", [("spec", "parts", 1)]),
+        (".spec.parts[:1][].size", [("spec", "parts", 0, "size")]),
+        (".spec.parts[(-1)]", [("spec", "parts", 1)]),
+        (".spec.parts[1:][0].name", [("spec", "parts", 1, "name")]),
+        (".spec.parts[0:][1:]", [("spec", "parts", 1)]),
+        (".spec.parts[5:]", []),
     ],
 )
 def test_jq_paths_point_into_the_object(
@@ -251,6 +258,30 @@ def test_what_is_not_jq_is_an_error_that_names_the_expression(jq: JqPaths, expre
         jq.paths(expression, WIDGET)
     assert repr(expression) in failure.value.message
     assert failure.value.permanent
+
+
+@pytest.mark.parametrize("expression", [".a)] | length, [(.", '.a)] | {a: 1} | ., [("b"|path(.'])
+def test_an_expression_that_breaks_out_of_its_place_is_an_error_like_any_other(
+    jq: JqPaths, expression: str
+) -> None:
+    with pytest.raises(ExpressionFailed, match="jq expression"):
+        jq.paths(expression, WIDGET)
+
+
+def test_a_child_that_could_not_answer_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without memory for a moment must not leave an object Unknown until the hub is restarted."""
+    evaluator = JqPaths()
+    evaluator.sandbox._pause_s = 0.0
+
+    def failing(_seconds: float) -> Any:
+        raise ChildFailed("the child did not start")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(evaluator.sandbox._worker, "turn", failing)
+        with pytest.raises(ExpressionFailed, match="did not start"):
+            evaluator.paths(".spec.replicas", WIDGET)
+    assert evaluator.paths(".spec.replicas", WIDGET) == (("spec", "replicas"),)
+    evaluator.close()
 
 
 def test_e45_runaway_jq_is_killed() -> None:

@@ -129,6 +129,20 @@ def test_jq_beyond_the_path_language_is_evaluated_in_a_child(world: World) -> No
     assert [line["path"] for line in ResourceStatus.objects.get(name="a").drift] == [".data.more"]
 
 
+def test_a_slice_is_ignored_with_all_its_items(world: World) -> None:
+    files = {
+        "a.yaml": "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: a, namespace: shop}\n"
+        "imagePullSecrets: [{name: one}, {name: two}]\n"
+    }
+    rules = [{"kind": "ServiceAccount", "jq_path_expressions": [".imagePullSecrets[1:]"]}]
+    app = deployed(world, files, ignore_differences=rules)
+    world.kube.patch(
+        "v1", "ServiceAccount", "a", {"imagePullSecrets": [{"name": "one"}, {"name": "x"}]}, "shop"
+    )
+    world.run(app)
+    assert app.sync_status == "Synced"
+
+
 def test_e45_runaway_jq_is_killed(world: World) -> None:
     app = deployed(world, {"a.yaml": CONFIG % ("a", "blue"), "b.yaml": CONFIG % ("b", "blue")})
     app.ignore_differences = [{"kind": "ConfigMap", "jqPathExpressions": ["until(false; .)"]}]
