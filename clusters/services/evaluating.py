@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from clusters.core.diff import Unevaluated
-from clusters.core.health import NO_RULE, Health, RuleBook, assess
+from django.conf import settings
+
+from clusters.core.diff import Masker, Unevaluated
+from clusters.core.health import NO_RULE, Health, NoRule, RuleBook, assess
 from clusters.core.manifests import Manifest
 from clusters.evaluators import CelHealth, CustomHealth, ExpressionFailed, JqPaths, LuaHealth
 
@@ -15,9 +17,13 @@ _lua, _cel, _jq = LuaHealth(), CelHealth(), JqPaths()
 def assess_health(obj: Manifest, rules: RuleBook | None = None, *, is_hook: bool = False) -> Health | None:
     """Health of a live object: by its custom rule if `rules` has one for its kind, else by the built-in ones.
 
-    A rule that fails or cannot be read makes this object Unknown with the reason (8.2); nothing is raised.
+    A rule that fails or cannot be read makes this object Unknown with the reason (8.2); nothing is raised. A rule sees
+    masks in place of secret values: its message, and that of its failure, are shown to everybody (6.6).
     """
-    custom = CustomHealth(rules, _lua, _cel).verdict(obj) if rules else NO_RULE
+    custom: Health | NoRule | None = NO_RULE
+    if rules:
+        masked = Masker(settings.HUB_SENSITIVE_ANNOTATIONS).object(obj)
+        custom = CustomHealth(rules, _lua, _cel).verdict(masked)
     return assess(obj, is_hook=is_hook, custom=custom)
 
 

@@ -104,6 +104,27 @@ def test_f18_a_rule_that_fails_makes_only_its_objects_unknown(world: World, rule
     assert not health_rules.speaks_of({"apiVersion": "v1", "kind": "Service"})
 
 
+SECRET = "apiVersion: v1\nkind: Secret\nmetadata: {name: a, namespace: shop}\nstringData: {key: hunter2}\n"
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "return {status = 'Degraded', message = obj.data.key}",
+        "error(obj.data.key)",
+        [{"when": "int(self.data.key) > 0", "status": "Healthy"}],
+    ],
+)
+def test_e44_a_health_rule_never_sees_the_values_of_a_secret(world: World, rule: Any) -> None:
+    """Its message is shown to whoever may see the application."""
+    world.project.rules = {**world.project.rules, "health": {"Secret": rule}}
+    world.project.save()
+    app = deployed(world, {"a.yaml": SECRET})
+    said = ResourceStatus.objects.get(kind="Secret").health_message
+    assert said
+    assert not any(text in f"{said} {app.health_message}" for text in ("hunter2", "aHVudGVyMg=="))
+
+
 def ignoring(expression: str) -> dict[str, Any]:
     return {"ignore_differences": [{"kind": "ConfigMap", "jq_path_expressions": [expression]}]}
 
