@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from django.conf import settings
+
 import hub.reconcile.autoscalers as autoscalers
 from clusters.core.diff import (
     Baseline,
@@ -100,6 +102,7 @@ def keep(frame: Frame, work: Work, outcome: Outcome) -> None:
         desired_hash,
         key=frame.mask_key,
         rules=rules_of(frame, desired.by_key[action.key]),
+        sensitive_annotations=settings.HUB_SENSITIVE_ANNOTATIONS,
         operation_id=str(work.operation.number),
         from_manifest=action.verb != "apply",
     )

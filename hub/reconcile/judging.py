@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from django.conf import settings
+
 import hub.reconcile.autoscalers as autoscalers
 import hub.reconcile.baselines as baselines
 import hub.reconcile.fencing as fencing
@@ -218,11 +220,11 @@ def _differs(
             return False, [], ""
         return True, _lines(found.changes, live), ""
     leaves = baseline.unpack()[0] if baseline is not None else None
-    settings = frame.resource_rules
+    shared = frame.resource_rules
     options = CompareOptions(
-        ignore_status=settings.ignore_status,
-        ignore_aggregated_roles=settings.ignore_aggregated_roles,
-        known_types=settings.known_types.get(f"{key.group}_{key.kind}" if key.group else key.kind),
+        ignore_status=shared.ignore_status,
+        ignore_aggregated_roles=shared.ignore_aggregated_roles,
+        known_types=shared.known_types.get(f"{key.group}_{key.kind}" if key.group else key.kind),
     )
     comparison = compare(target, live, rules, options=options, old_leaves=leaves)
     differs = bool(comparison.differences) or (bool(comparison.inconclusive) and baseline is not None)
@@ -231,7 +233,8 @@ def _differs(
 
 def _lines(found: tuple[Change, ...] | tuple[Difference, ...], live: Manifest) -> list[dict[str, object]]:
     secret = live.get("kind") == "Secret" and live.get("apiVersion") == "v1"
-    lines = masked_diff(found[:MOST_DRIFT_LINES], Masker(), secret=secret)
+    masker = Masker(settings.HUB_SENSITIVE_ANNOTATIONS)
+    lines = masked_diff(found[:MOST_DRIFT_LINES], masker, secret=secret)
     return [
         {
             "path": line.path,

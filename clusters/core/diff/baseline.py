@@ -139,7 +139,9 @@ def baseline_of(
         rules_digest=rules.digest,
         server_version=server_version,
         operation_id=operation_id,
-        admission=() if as_sent else tuple(_admission(kept, rules.strip(answer), leaves, key)),
+        admission=()
+        if as_sent
+        else tuple(_admission(kept, rules.strip(answer), leaves, key, secret=is_secret(sent))),
         packed=_pack(leaves, values),
     )
 
@@ -186,14 +188,22 @@ def strict_changes(baseline: Baseline, manifest: Manifest) -> tuple[Admission, .
     return baseline.admission if strict else ()
 
 
-def _admission(sent: Manifest, answer: Manifest, leaves: LeafSet, key: bytes) -> list[Admission]:
+def _admission(
+    sent: Manifest, answer: Manifest, leaves: LeafSet, key: bytes, *, secret: bool
+) -> list[Admission]:
     walk = Walk(built_in=is_built_in(group_of(sent)))
     found = []
     for difference in walk.compare(sent, answer, type_of(sent)):
-        secret = is_secret(sent) or leaf_at(leaves, difference.path) == SECRET
-        ours, theirs = (_shown(value, secret, key) for value in (difference.desired, difference.live))
+        hidden = secret or _holds_secret(leaf_at(leaves, difference.path))
+        ours, theirs = (_shown(value, hidden, key) for value in (difference.desired, difference.live))
         found.append(Admission(difference.where, ours, theirs))
     return found
+
+
+def _holds_secret(leaves: LeafSet | None) -> bool:
+    if isinstance(leaves, dict):
+        return any(_holds_secret(below) for below in leaves.values())
+    return bool(leaves == SECRET)
 
 
 def _shown(value: Any, secret: bool, key: bytes) -> Any:
