@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from clusters.core.health.reading import (
     NO_CONDITION,
+    Condition,
     Health,
     conditions,
     degraded,
@@ -20,6 +23,8 @@ from clusters.core.health.reading import (
 from clusters.core.health.tables import by_condition, fresh
 from clusters.core.manifests import Manifest
 
+_UNPACKING = ("UnpackingPackage", "Pending")
+
 
 def certificate(obj: Manifest) -> Health:
     """cert-manager: a valid certificate stays Healthy while it is renewed; a failed issuance is told."""
@@ -29,6 +34,8 @@ def certificate(obj: Manifest) -> Health:
         return healthy(ready.message)
     if issuing.status == "True":
         return progressing(sentence(issuing, "the certificate is being issued"))
+    if ready.reason == "DoesNotExist" and issuing.reason != "Failed":
+        return progressing(sentence(ready, "the certificate is not issued yet"))  # just before Issuing is set
     if issuing.reason == "Failed" or ready.status == "False":
         return degraded(
             sentence(issuing if issuing.reason == "Failed" else ready, "the certificate is not ready")
@@ -36,10 +43,12 @@ def certificate(obj: Manifest) -> Health:
     return progressing("waiting for the certificate")
 
 
-def flux(obj: Manifest) -> Health:
+def flux(obj: Manifest) -> Health | None:
     """All kinds of the Flux toolkit: suspend, Stalled, Reconciling and Ready mean the same everywhere."""
     if flag(obj, "spec", "suspend"):
         return suspended("reconciliation is suspended")
+    if not conditions(obj) and _is_static_flux(obj):
+        return None
     found = fresh(conditions(obj), number(obj, "metadata", "generation"))
     ready = found.get("Ready", NO_CONDITION)
     if found.get("Stalled", NO_CONDITION).status == "True":
@@ -51,6 +60,12 @@ def flux(obj: Manifest) -> Health:
     if ready.status == "True":
         return healthy(ready.message)
     return progressing(sentence(ready, "waiting for the first reconciliation"))
+
+
+def _is_static_flux(obj: Manifest) -> bool:
+    """Objects that other objects only read: no controller ever writes a status to them."""
+    kind = text(obj, "kind")
+    return kind in ("Alert", "Provider") or (kind == "HelmRepository" and text(obj, "spec", "type") == "oci")
 
 
 def _observed_less(obj: Manifest) -> bool:
@@ -76,8 +91,8 @@ def keda(obj: Manifest) -> Health:
 def crossplane(obj: Manifest) -> Health | None:
     """Managed and composite resources: Synced says whether it can work, Ready whether it has worked."""
     found = fresh(conditions(obj), number(obj, "metadata", "generation"))
-    if not conditions(obj) and not _is_claimable(obj):
-        return None  # ProviderConfigs and the like
+    if not _is_claimable(obj) and "Ready" not in conditions(obj):
+        return _crossplane_kind(found)
     for name in ("LastAsyncOperation", "Synced"):
         one = found.get(name, NO_CONDITION)
         if one.reason == "ReconcilePaused":
@@ -90,6 +105,12 @@ def crossplane(obj: Manifest) -> Health | None:
     if ready.status == "False" and ready.reason in ("Unavailable", "ReconcileError"):
         return degraded(sentence(ready, "not ready"))
     return progressing(sentence(ready, "waiting to become ready"))
+
+
+def _crossplane_kind(found: Mapping[str, Condition]) -> Health | None:
+    """Kinds that never become Ready (configurations, revisions, policies): only that one cannot work is told."""
+    synced = found.get("Synced", NO_CONDITION)
+    return degraded(sentence(synced, "Synced is False")) if synced.status == "False" else None
 
 
 def _is_claimable(obj: Manifest) -> bool:
@@ -108,6 +129,30 @@ def _is_claimable(obj: Manifest) -> bool:
 def looks_like_crossplane(obj: Manifest) -> bool:
     """Composites and claims live in groups of their users; their spec and both conditions give them away."""
     return _is_claimable(obj) and {"Synced", "Ready"} <= conditions(obj).keys()
+
+
+def package_revision(obj: Manifest) -> Health | None:
+    """One revision of a Crossplane package; its health was one condition before it became two."""
+    names = [name for name in ("Healthy", "RevisionHealthy", "RuntimeHealthy") if name in conditions(obj)]
+    return by_condition(*names, pending=_UNPACKING)(obj) if names else None
+
+
+def config_connector(obj: Manifest) -> Health:
+    """Google's operator of its operator: a flag and a list of errors."""
+    status = dig(obj, "status", "healthy")
+    if status is True:
+        return healthy()
+    errors = dig(obj, "status", "errors")
+    said = "; ".join(str(error) for error in errors) if isinstance(errors, list) else ""
+    return degraded(said or "it is not healthy") if status is False else progressing("waiting for its status")
+
+
+def cluster_api(obj: Manifest) -> Health:
+    """Cluster API asks for Ready up to v1beta1, for Available (sets: MachinesReady) from v1beta2 on."""
+    found = conditions(obj)
+    newer = "MachinesReady" if text(obj, "kind") == "MachineSet" else "Available"
+    old = "Ready" in found or (newer not in found and text(obj, "apiVersion").endswith("/v1beta1"))
+    return by_condition("Ready" if old else newer, false="Progressing", suspend=("spec", "paused"))(obj)
 
 
 def volume_snapshot(obj: Manifest) -> Health:

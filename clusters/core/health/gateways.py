@@ -88,6 +88,7 @@ _policy = _by_relatives("ancestors", "ancestor")
 RULES: dict[tuple[str, str], Rule] = {
     ("gateway.networking.k8s.io", "GatewayClass"): by_condition("Accepted", pending=_PENDING),
     ("gateway.networking.k8s.io", "Gateway"): gateway,
+    ("gateway.networking.k8s.io", "ListenerSet"): gateway,
     **{("gateway.networking.k8s.io", kind): _route for kind in _ROUTES},
     **{("gateway.networking.k8s.io", kind): _policy for kind in _POLICIES},
     ("projectcontour.io", "HTTPProxy"): _http_proxy,

@@ -13,12 +13,15 @@ import clusters.core.health.workloads as workloads
 from clusters.core.health.custom import (
     acked,
     certificate,
+    cluster_api,
     cnpg_cluster,
+    config_connector,
     constraint_template,
     crossplane,
     flux,
     keda,
     kyverno,
+    package_revision,
     virtual_machine,
     volume_snapshot,
 )
@@ -29,6 +32,8 @@ _ready = by_condition("Ready")
 _ready_in_time = by_condition("Ready", false="Progressing")
 _knative = by_condition("Ready", pending=("Deploying", "ResourcesNotReady", "RevisionMissing"))
 _CLUSTER_API = ("Cluster", "Machine", "MachineSet", "MachineDeployment", "MachinePool")
+_PACKAGES = ("Provider", "Configuration", "Function")
+_KSERVE = ("InferenceService", "InferenceGraph", "LLMInferenceService", "TrainedModel")
 _STRIMZI = (
     "Kafka",
     "KafkaConnect",
@@ -39,7 +44,7 @@ _STRIMZI = (
     "KafkaUser",
 )
 _strimzi = by_condition("Ready", bad=("NotReady",), false="Progressing")
-_cluster_api = by_condition("Ready", false="Progressing", suspend=("spec", "paused"))
+_package = by_condition("Installed", "Healthy", pending=("UnpackingPackage", "Pending"))
 _tekton = by_condition("Succeeded", pending=("Running", "Started", "Pending"))
 _velero = by_phase(
     healthy=("Completed",),
@@ -69,14 +74,16 @@ EXACT: dict[tuple[str, str], Rule] = {
     ("bitnami.com", "SealedSecret"): by_condition("Synced"),
     ("keda.sh", "ScaledObject"): keda,
     ("keda.sh", "ScaledJob"): keda,
-    ("pkg.crossplane.io", "*"): by_condition("Installed", "Healthy", pending=("UnpackingPackage", "Pending")),
+    **{("pkg.crossplane.io", kind): _package for kind in _PACKAGES},
+    **{("pkg.crossplane.io", f"{kind}Revision"): package_revision for kind in _PACKAGES},
+    ("ops.crossplane.io", "Operation"): by_condition("Synced", "Succeeded"),
     ("apiextensions.crossplane.io", "CompositeResourceDefinition"): by_condition("Established"),
     ("serving.knative.dev", "*"): _knative,
     ("eventing.knative.dev", "*"): _knative,
     ("messaging.knative.dev", "*"): _knative,
     ("sources.knative.dev", "*"): _knative,
     ("operator.knative.dev", "*"): _knative,
-    ("serving.kserve.io", "*"): _ready_in_time,
+    **{("serving.kserve.io", kind): _ready_in_time for kind in _KSERVE},
     ("kyverno.io", "ClusterPolicy"): kyverno,
     ("kyverno.io", "Policy"): kyverno,
     ("templates.gatekeeper.sh", "ConstraintTemplate"): constraint_template,
@@ -118,8 +125,9 @@ EXACT: dict[tuple[str, str], Rule] = {
             "UploadScheduled", "UploadReady", "WaitForFirstConsumer", "PendingPopulation",
         ),
     ),
-    **{("cluster.x-k8s.io", kind): _cluster_api for kind in _CLUSTER_API},
-    ("controlplane.cluster.x-k8s.io", "KubeadmControlPlane"): _cluster_api,
+    **{("cluster.x-k8s.io", kind): cluster_api for kind in _CLUSTER_API},
+    ("controlplane.cluster.x-k8s.io", "KubeadmControlPlane"): cluster_api,
+    ("core.cnrm.cloud.google.com", "*"): config_connector,
     ("ray.io", "RayCluster"): _ray,
     ("ray.io", "RayService"): by_condition("Ready", busy=("UpgradeInProgress",), false="Progressing"),
     ("sparkoperator.k8s.io", "SparkApplication"): by_phase(

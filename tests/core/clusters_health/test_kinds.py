@@ -52,6 +52,8 @@ def test_there_are_enough_facts() -> None:
         ("gateway-listener-secret-missing-degraded", "listener https: secret tls not found"),
         ("crossplane-managed-reconcile-error-degraded", "cannot create Instance"),
         ("widget-stalled-degraded", "no paint left"),
+        ("crossplane-provider-revision-unhealthy-degraded", "the deployment has 0 available replicas"),
+        ("cnrm-context-errors-degraded", "the manager is not running"),
     ],
 )
 def test_messages_say_what_is_waited_for_or_wrong(name: str, message: str) -> None:
@@ -87,7 +89,8 @@ def test_e04_stale_health_is_not_believed() -> None:
 def test_an_exact_kind_comes_before_its_group_and_the_group_before_its_domain() -> None:
     assert rule_of("cert-manager.io", "Certificate") is EXACT["cert-manager.io", "Certificate"]
     assert rule_of("cert-manager.io", "Issuer") is EXACT["cert-manager.io", "*"]
-    assert rule_of("pkg.crossplane.io", "Provider") is EXACT["pkg.crossplane.io", "*"]
+    assert rule_of("pkg.crossplane.io", "Provider") is EXACT["pkg.crossplane.io", "Provider"]
+    assert rule_of("pkg.crossplane.io", "Lock") is BELOW_DOMAIN["*.crossplane.io"]
     assert rule_of("nop.crossplane.io", "NopResource") is BELOW_DOMAIN["*.crossplane.io"]
     assert rule_of("crossplane.io", "Thing") is None
     assert rule_of("apps", "ControllerRevision") is None
