@@ -19,7 +19,7 @@ from clusters.core.manifests import ResourceKey
 from clusters.errors import ClusterError
 from clusters.services import Log, LogRequest
 from hub.api.lists import bad
-from hub.api.requests import request_id
+from hub.api.requests import actor, request_id
 from hub.api.stream import borrowed, signed_in
 from hub.errors import HubError
 from hub.models import Application
@@ -72,11 +72,8 @@ def _admit(request: HttpRequest, name: str) -> tuple[Any, Application]:
     if app is None:
         raise rights.NotFound("application")
     rights.demand(user, "get", app.project, f"logs of application {name}")
+    request.user = user  # for the audit: the one who was admitted, by session or token
     return user.pk, app
-
-
-def _opened(app: Application, asked: LogRequest) -> Log:
-    return live.open_log(app, asked)
 
 
 async def logs(request: HttpRequest, name: str) -> HttpResponseBase:
@@ -87,7 +84,8 @@ async def logs(request: HttpRequest, name: str) -> HttpResponseBase:
             return errors.answer(request, 405)
         if _open.get(person, 0) >= MOST_PER_PERSON:
             return errors.answer(request, 429)
-        log = await sync_to_async(borrowed)(_opened, app, _asked(request))
+        asked = _asked(request)
+        log = await sync_to_async(borrowed)(live.open_log, actor(request), app, asked)
         await log.open()
     except (HubError, ClusterError, APIException) as error:
         return await sync_to_async(_refusal)(error, request)
@@ -129,7 +127,7 @@ async def _text(request: HttpRequest, name: str, person: Any, log: Log) -> Async
         if waiting is not None:
             waiting.cancel()
             await asyncio.wait({waiting})
-        await log.close()
         _open[person] -= 1
         if not _open[person]:
             del _open[person]
+        await log.close()

@@ -11,9 +11,10 @@ from django.test import AsyncClient
 
 from clusters import kube
 from hub.api import logs
-from hub.models import Application, ProjectMember, User
+from hub.models import Application, AuditEvent, ProjectMember, User
 from tests.flow.conftest import World
 from tests.hub import factories
+from tests.hub.conftest import Api
 
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
 LINES = "\\n".join(f"line {number}" for number in range(40))
@@ -21,6 +22,15 @@ POD = f"""apiVersion: v1
 kind: Pod
 metadata: {{name: api, namespace: shop, annotations: {{sim/log: "{LINES}"}}}}
 spec: {{containers: [{{name: main, image: "example.com/api:1"}}]}}
+"""
+DEPLOYMENT = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: api, namespace: shop}
+spec:
+  selector: {matchLabels: {app: api}}
+  template:
+    metadata: {labels: {app: api}}
+    spec: {containers: [{name: main, image: "example.com/api:1"}]}
 """
 
 
@@ -68,6 +78,35 @@ def test_a_reader_reads_the_log_of_a_pod(app: Application, bob: User) -> None:
     found = text(bob, "namespace=shop&pod=api&container=main&tail=100")
     assert found.splitlines()[-1] == "line 39"
     assert not logs._open
+    told = AuditEvent.objects.get(action="read log")
+    assert (told.actor_name, told.object_name, told.project) == ("bob", "web Pod/shop/api", "shop")
+    assert told.after == {"container": "main", "follow": False, "previous": False}
+
+
+def test_pr10_a_child_of_a_kind_that_the_project_does_not_permit_is_shown_and_not_opened(
+    world: World, app: Application, bob: User
+) -> None:
+    """Its kind, name and health are in the tree; its body, its log and its actions need the kind permitted, too."""
+    world.commit({"deploy/api.yaml": DEPLOYMENT})
+    world.poll()
+    world.sync(world.run(app))
+    world.run(app, until=lambda app: app.health_status == "Healthy")
+    api = Api(bob)
+
+    def node() -> dict[str, Any]:
+        nodes = api.get("/applications/web/tree").json()["nodes"]
+        return next(each for each in nodes if each["kind"] == "Pod" and each["name"] != "api")
+
+    pod = node()["name"]
+    query = f"kind=Pod&namespace=shop&name={pod}"
+    assert api.get(f"/applications/web/resource?{query}").status_code == 200
+    allow = [{"group": "apps", "kind": "Deployment"}, {"group": "", "kind": "Namespace"}]
+    world.project.rules = {**world.project.rules, "namespaced_kinds": {"allow": allow}}
+    world.project.save()
+    assert (node()["name"], node()["health"]) == (pod, "Healthy")
+    assert api.get(f"/applications/web/resource?{query}").status_code == 404
+    assert api.get(f"/applications/web/resource/actions?{query}").status_code == 404
+    assert refused(bob, f"namespace=shop&pod={pod}") == (404, "not_found")
 
 
 def test_c5_only_pods_of_the_application_have_a_log(app: Application, bob: User) -> None:

@@ -32,10 +32,10 @@ class Belonging:
         owner = owner_of(obj, application=self.app.name, hub_id=self._hub_id, target=key)
         return owner.kind == "ours" and self.permits(key)
 
-    def permits(self, key: ResourceKey, *, child: bool = False) -> bool:
-        """The Project's fence. What a permitted object brought forth may be of any kind (rule 11 is about what is
-        wanted), but lies in a permitted place."""
-        return not [violation for violation in self._judge(key) if not child or violation.rule != 11]
+    def permits(self, key: ResourceKey) -> bool:
+        """The Project's fence. What a permitted object brought forth is shown in the tree whatever its kind; for its
+        body, its log and what is done to it the kind has to be permitted, too (PR10)."""
+        return not self._judge(key)
 
 
 def climbs_to(

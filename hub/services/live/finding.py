@@ -31,7 +31,7 @@ def find(app: Application, key: ResourceKey) -> Found:
     served = discovery(connection)
     info = served.find(key.group, key.kind)
     belonging = Belonging(app)
-    if info is None or info.namespaced != bool(key.namespace) or not belonging.permits(key, child=True):
+    if info is None or info.namespaced != bool(key.namespace) or not belonging.permits(key):
         raise NotFound
     try:
         obj = get_object(connection, key)

@@ -6,11 +6,13 @@ from typing import Any
 
 from django.conf import settings
 
+import hub.services.audit as audit
 from clusters.core.diff import Masker
 from clusters.core.manifests import LAST_APPLIED_ANNOTATION, Manifest, ResourceKey
 from clusters.services import Log, LogRequest, events_of
 from hub.errors import HubError
 from hub.models import Application
+from hub.services.actors import Actor
 from hub.services.live.finding import Found, find
 
 MOST_MESSAGE = 1000
@@ -51,9 +53,9 @@ def events(app: Application, found: Found) -> list[dict[str, Any]]:
     ]
 
 
-def open_log(app: Application, asked: LogRequest) -> Log:
-    """The log of a Pod in the Application's tree; `open()` it before the answer begins. Raises NotFound for any other
-    object, HubError `unknown_container`, ClusterError."""
+def open_log(actor: Actor, app: Application, asked: LogRequest) -> Log:
+    """The log of a Pod in the Application's tree; `open()` it before the answer begins. Who reads a log is in the audit
+    (AU2). Raises NotFound for any other object, HubError `unknown_container`, ClusterError."""
     pod = find(app, ResourceKey("", "Pod", asked.pod.namespace, asked.pod.name))
     if not pod.managed:
         raise HubError("not_managed", f"{pod.key} is not managed by this application", status=409)
@@ -65,6 +67,13 @@ def open_log(app: Application, asked: LogRequest) -> Log:
             f"it has: {', '.join(names)}",
             status=422,
         )
+    details = {"container": asked.container, "follow": asked.follow, "previous": asked.previous}
+    words: dict[str, Any] = {
+        "resource": "object",
+        "name": f"{app.name} {pod.key}",
+        "project": app.project.name,
+    }
+    audit.record(actor, "read log", **words, after=details)
     return Log(app.cluster.connection(), asked)
 
 
