@@ -63,10 +63,14 @@ class Resources(Door):
 
 
 class Diff(Door):
-    @documented("Objects that differ from Git, path by path, masked", listing=DIFF, item=shapes.Difference)
+    @documented(
+        "What differs from Git path by path, masked; also what a rule ignores or an admission changed",
+        listing=DIFF,
+        item=shapes.Difference,
+    )
     def get(self, request: Request, name: str) -> Response:
         rows = ResourceStatus.objects.filter(application=find(request, name)).exclude(
-            status__in=("Synced", "")
+            status__in=("Synced", ""), drift=[]
         )
         return Response(DIFF.answer(request, rows.defer("baseline")))
 

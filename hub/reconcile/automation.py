@@ -16,7 +16,7 @@ import hub.reconcile.judging as judging
 import hub.reconcile.operating as operating
 import hub.reconcile.planning as planning
 import hub.reconcile.sourcing as sourcing
-from clusters.core.diff.fields import owners_of
+from clusters.core.diff.fields import owners_at
 from clusters.core.manifests import FIELD_MANAGER, Manifest, ResourceKey
 from clusters.core.plan import Step, may_supersede, resource_options
 from clusters.core.plan.retry import Unfinished
@@ -280,7 +280,7 @@ def _heal(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work 
     due: list[ResourceKey] = []
     later: list[datetime] = []
     for key in keys:
-        paths = [str(line["path"]) for line in (frame.rows[key].drift if key in frame.rows else [])] or ["."]
+        paths = [str(line["path"]) for line in _counted(frame, key)] or ["."]
         held = on_drift(heals.get(str(key), LeafHeals()), paths, now, managers.get(key, ""))
         heals[str(key)] = held
         at = heal_due(held, now, last_event, quiet)
@@ -317,12 +317,18 @@ def _managers(frame: Frame, seen: Seen, keys: list[ResourceKey]) -> dict[Resourc
         if not outcome.ok or outcome.object is None:
             continue
         key = outcome.action.key
-        for line in frame.rows[key].drift:
-            owners = owners_of(outcome.object, _steps(str(line["path"]))) - {FIELD_MANAGER}
+        for line in _counted(frame, key):
+            owners = owners_at(outcome.object, str(line["path"])) - {FIELD_MANAGER}
             if owners:
                 line["manager"] = found[key] = sorted(owners)[0]
                 line["at"] = _written_at(outcome.object, found[key])
     return found
+
+
+def _counted(frame: Frame, key: ResourceKey) -> list[dict[str, Any]]:
+    """The lines of a difference that no rule ignores."""
+    lines = frame.rows[key].drift if key in frame.rows else []
+    return [line for line in lines if not line["ignored_by"]]
 
 
 def _written_at(live: Manifest, manager: str) -> str:
@@ -331,17 +337,6 @@ def _written_at(live: Manifest, manager: str) -> str:
     return max(
         (str(each.get("time") or "") for each in entries if each.get("manager") == manager), default=""
     )
-
-
-def _steps(path: str) -> tuple[str, ...]:
-    """`.spec.containers[name="c"].image` as the steps of the diff."""
-    steps, start, depth = [], 0, 0
-    for position, sign in enumerate(path):
-        if depth == 0 and sign in ".[" and position > start:
-            steps.append(path[start:position])
-            start = position
-        depth += (sign == "[") - (sign == "]")
-    return (*steps, path[start:]) if path else ()
 
 
 def _heals(frame: Frame) -> dict[str, LeafHeals]:

@@ -6,28 +6,21 @@ import hashlib
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from django.conf import settings
-
 import hub.reconcile.autoscalers as autoscalers
 import hub.reconcile.baselines as baselines
+import hub.reconcile.comparing as comparing
 import hub.reconcile.fencing as fencing
 import hub.reconcile.sharing as sharing
 import hub.reconcile.spaces as spaces
 from clusters.core.diff import (
-    Change,
-    CompareOptions,
-    Difference,
-    Masker,
     ResourceFacts,
     ResourceVerdict,
     application_status,
-    compare,
-    drift,
     keeps_status,
-    masked_diff,
     resource_status,
 )
 from clusters.core.health import Health, Part, aggregate
+from clusters.core.health.reading import dig, number
 from clusters.core.hooks import classify, finished_job, is_run_once
 from clusters.core.manifests import Manifest, ResourceKey, managed_by, metadata_map
 from clusters.core.plan import parse_sync_options
@@ -39,7 +32,7 @@ from hub.reconcile.looking import Seen
 from hub.reconcile.sourcing import Desired
 from hub.services import health_rules, orphans
 
-MOST_DRIFT_LINES, MOST_NAMED = 50, 20
+MOST_NAMED = 20
 
 
 @dataclass
@@ -82,6 +75,7 @@ def judge(frame: Frame, desired: Desired, seen: Seen) -> Picture:
         picture = Picture(target_moved=bool(desired.digest) and desired.digest != frame.app.synced_digest)
         if _cannot_judge(frame, desired, seen, picture):
             return picture
+        comparing.read_owners(frame, desired, seen)
         parts = [_resource(frame, desired, seen, picture, key) for key in sorted(desired.by_key)]
         parts += _extras(frame, desired, seen, picture)
         _conditions(frame, desired, seen, picture)
@@ -161,10 +155,11 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
     changed, error, strict = False, "", False
     shared = sharing.owner_elsewhere(frame, live, key)
     if live is not None:
-        changed, lines, error = _differs(frame, desired, key, target, live)
+        changed, lines, error = comparing.differs(frame, desired, key, target, live)
         if not changed and not error:
             # Not to be healed: the next apply would be changed in the same way.
-            lines, strict = baselines.admitted(frame, key, target)
+            admitted, strict = baselines.admitted(frame, key, target)
+            lines = [*admitted, *lines]
     finished = live is None and known and row is not None and bool(row.completed_at) and is_run_once(target)
     facts = ResourceFacts(
         live=live is not None,
@@ -199,52 +194,6 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
         # Removed by its TTL: it counts as there, with its last result (12 rule 10).
         return Part(key, health, target, had_baseline=False)
     return Part(key, health, live, had_baseline=had_baseline)
-
-
-def _differs(
-    frame: Frame, desired: Desired, key: ResourceKey, target: Manifest, live: Manifest
-) -> tuple[bool, list[dict[str, object]], str]:
-    """Whether live differs: against the Baseline when it counts, else directly (6.3)."""
-    rules = baselines.rules_of(frame, target)
-    baseline = baselines.of_row(frame.rows.get(key))
-    problems = dict.fromkeys((*rules.problems, *rules.exceeded(live), *rules.exceeded(target)))
-    if problems:
-        return False, [], "; ".join(str(problem) for problem in problems)
-    if baseline is not None and not baseline.is_void(
-        desired.hashes[key], rules.digest, live.get("apiVersion", "")
-    ):
-        if baseline.resource_version == live["metadata"].get("resourceVersion"):
-            return False, [], ""
-        found = drift(baseline, live, key=frame.mask_key, rules=rules)
-        if found is None:
-            return False, [], ""
-        return True, _lines(found.changes, live), ""
-    leaves = baseline.unpack()[0] if baseline is not None else None
-    shared = frame.resource_rules
-    options = CompareOptions(
-        ignore_status=shared.ignore_status,
-        ignore_aggregated_roles=shared.ignore_aggregated_roles,
-        known_types=shared.known_types.get(f"{key.group}_{key.kind}" if key.group else key.kind),
-    )
-    comparison = compare(target, live, rules, options=options, old_leaves=leaves)
-    differs = bool(comparison.differences) or (bool(comparison.inconclusive) and baseline is not None)
-    return differs, _lines(comparison.differences, live), ""
-
-
-def _lines(found: tuple[Change, ...] | tuple[Difference, ...], live: Manifest) -> list[dict[str, object]]:
-    secret = live.get("kind") == "Secret" and live.get("apiVersion") == "v1"
-    masker = Masker(settings.HUB_SENSITIVE_ANNOTATIONS)
-    lines = masked_diff(found[:MOST_DRIFT_LINES], masker, secret=secret)
-    return [
-        {
-            "path": line.path,
-            "desired": line.desired,
-            "live": line.live,
-            "note": line.note,
-            "ignored_by": line.ignored_by,
-        }
-        for line in lines
-    ]
 
 
 def _write_row(
@@ -372,11 +321,11 @@ def _hooks_differ(frame: Frame, desired: Desired) -> bool:
 
 
 def _observed(live: Manifest | None) -> bool:
-    """The controller has seen the generation that is there."""
+    """The controller has seen the generation that is there; what is no number says nothing (some kinds write texts)."""
     if live is None:
         return False
-    seen = (live.get("status") or {}).get("observedGeneration")
-    return seen is None or int(seen) >= int(live["metadata"].get("generation") or 0)
+    seen = str(dig(live, "status", "observedGeneration") or "")
+    return not seen.isdecimal() or int(seen[:20]) >= number(live, "metadata", "generation")
 
 
 def _digest(frame: Frame, picture: Picture) -> str:
@@ -387,9 +336,9 @@ def _digest(frame: Frame, picture: Picture) -> str:
     for key, verdict in sorted(picture.verdicts.items()):
         if verdict.status == "OutOfSync":
             row = frame.rows.get(key)
-            lines = row.drift if row else []
-            paths = [f"{line['path']}={line['desired']}={line['live']}" for line in lines]
+            counted = [line for line in (row.drift if row else []) if not line["ignored_by"]]
+            paths = [f"{line['path']}={line['desired']}={line['live']}" for line in counted]
             if len(picture.differences) < MOST_NAMED:
-                picture.differences.append((key, verdict.reason, lines))
+                picture.differences.append((key, verdict.reason, counted))
             hashed.update(f"{key}|{verdict.reason}|{';'.join(paths)}\n".encode())
     return hashed.hexdigest()

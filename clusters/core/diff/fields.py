@@ -29,6 +29,35 @@ def owners_of(live: Manifest, path: Sequence[str]) -> set[str]:
     }
 
 
+def owners_at(live: Manifest, where: str) -> set[str]:
+    """As `owners_of`, for a path in one text (`.metadata.labels.example.com/team`): names may have dots in them."""
+    return {
+        str(entry.get("manager"))
+        for entry in live["metadata"].get("managedFields") or ()
+        if isinstance(entry.get("fieldsV1"), dict) and _reaches(entry["fieldsV1"], where)
+    }
+
+
+def _reaches(tree: Fields, where: str) -> bool:
+    if not tree or where in ("", "[order]"):
+        return True
+    for name, below in tree.items():
+        step = _step_of(name)
+        rest = where[len(step) :]
+        if step and where.startswith(step) and rest[:1] in ("", ".", "[") and _reaches(below, rest):
+            return True
+    return False
+
+
+def _step_of(name: str) -> str:
+    if name.startswith("f:"):
+        return "." + name[2:]
+    if name.startswith("k:"):
+        keys = orjson.loads(name[2:])
+        return f"[{selector(keys, sorted(keys))}]"
+    return f"[={name[2:]}]" if name.startswith("v:") else ""
+
+
 def covers(tree: Fields, path: Sequence[str]) -> bool:
     """Whether the tree holds the path, something below it, or an atomic value that contains it."""
     node = tree

@@ -17,7 +17,7 @@ from hub.tasks import nudges
 
 TIMED_OUT = 124
 COLUMNS = ("name", "project", "cluster", "namespace", "sync", "health", "phase", "revision")
-DIFFERENCE = ("kind", "namespace", "name", "status", "path", "live", "desired")
+DIFFERENCE = ("kind", "namespace", "name", "status", "path", "live", "desired", "ignored_by")
 POLL_S = 0.5
 
 
