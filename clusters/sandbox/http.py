@@ -13,6 +13,7 @@ from aiohttp import web
 
 import clusters.sandbox.deletes as deletes
 import clusters.sandbox.discovery as discovery
+import clusters.sandbox.openapi as openapi
 import clusters.sandbox.reads as reads
 import clusters.sandbox.schema as schema
 import clusters.sandbox.streams as streams
@@ -62,7 +63,7 @@ async def answer(request: web.BaseRequest, backend: Backend, path: list[str]) ->
         return error_answer(ApiError(401, "Unauthorized"))
     try:
         if not path or path[0] not in ("api", "apis"):
-            return _plain(path)
+            return _plain(path, backend)
         found = _discovery(request, backend, path)
         if found is not None:
             return found
@@ -79,7 +80,7 @@ def _user(request: web.BaseRequest, backend: Backend, in_path: str) -> str | Non
     return backend.tokens.get(in_path) if in_path else None
 
 
-def _plain(path: list[str]) -> web.Response:
+def _plain(path: list[str], backend: Backend) -> web.Response:
     if path == ["version"]:
         release = schema.recorded()["version"]
         _, minor, _ = release.split(".")
@@ -87,6 +88,12 @@ def _plain(path: list[str]) -> web.Response:
         return json_answer(body)
     if path and path[0] in ("readyz", "livez", "healthz"):
         return web.Response(text="ok")
+    if path == ["openapi", "v3"]:
+        return json_answer(openapi.index(backend.registry))
+    if path[:2] == ["openapi", "v3"]:
+        found = openapi.document(backend.registry, "/".join(path[2:]))
+        if found is not None:
+            return json_answer(found)
     raise not_served()
 
 

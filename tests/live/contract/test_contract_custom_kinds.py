@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import pytest
@@ -230,3 +231,31 @@ def test_a_new_kind_shows_in_discovery(widgets: Api) -> None:
     assert kind["shortNames"] == ["wd"]
     assert {s["subresource"] for s in kind["subresources"]} == {"status", "scale"}
     assert kind["responseKind"]["kind"] == "Widget"
+
+
+@pytest.mark.parametrize(
+    ("place", "kind"),
+    [("apis/apps/v1", "Deployment"), ("api/v1", "ConfigMap"), ("apis/example.com/v1", "Widget")],
+)
+def test_clients_are_told_that_the_server_checks_fields(widgets: Api, place: str, kind: str) -> None:
+    """kubectl asks before apply, create, replace and edit whether PATCH of the kind takes `fieldValidation`."""
+
+    def found() -> Body:
+        place_of = json.loads(widgets.request("GET", "/openapi/v3").text)["paths"]
+        if place not in place_of:
+            return {}
+        document = json.loads(widgets.request("GET", place_of[place]["serverRelativeURL"]).text)
+        patches = [each["patch"] for each in document["paths"].values() if "patch" in each]
+        return next(
+            (
+                patch
+                for patch in patches
+                if patch.get("x-kubernetes-group-version-kind", {}).get("kind") == kind
+            ),
+            {},
+        )
+
+    patch = eventually(found)
+    named = {(each.get("name"), each.get("in")) for each in patch["parameters"]}
+    assert ("fieldValidation", "query") in named
+    assert "application/apply-patch+yaml" in patch["requestBody"]["content"]
