@@ -187,8 +187,6 @@ class Watching:
             return
         now = _fingerprint(obj)
         before, self._known[place] = self._known.get(place), now
-        if event == "ADDED" and before is None and app not in self._restless:
-            return
         if before != now or app in self._restless:
             self._runtime.hint(app)
 
