@@ -4,6 +4,7 @@ May live here: edges between live objects and facts about one object, as pure fu
 May not: requests, and any judgement of who may see what.
 """
 
+from clusters.core.tree.edges import references_of
 from clusters.core.tree.facts import Facts, facts_of, images_of
 from clusters.core.tree.growth import Fold, Node, Tree, fold, orphans, resource_tree
 from clusters.core.tree.kinds import kinds_below, ordinary_kinds
@@ -19,5 +20,6 @@ __all__ = [
     "kinds_below",
     "ordinary_kinds",
     "orphans",
+    "references_of",
     "resource_tree",
 ]

@@ -96,6 +96,25 @@ def _children_named_by(key: ResourceKey, obj: Manifest) -> Iterator[ResourceKey]
         )
 
 
+def references_of(key: ResourceKey, obj: Manifest) -> Iterator[ResourceKey]:
+    """What the object names that no listing of its namespace shows: the volume of a claim, Crossplane's composite and
+    composed resources. The namespace is that of the object where the reference has none."""
+    if key[:2] == ("", "PersistentVolumeClaim"):
+        if volume := text(obj, "spec", "volumeName"):
+            yield ResourceKey("", "PersistentVolume", "", volume)
+        return
+    for place in (dig(obj, "spec"), dig(obj, "spec", "crossplane")):
+        single = dig(place, "resourceRef")
+        for reference in [single, *items(place, "resourceRefs")]:
+            if text(reference, "kind") and text(reference, "name") and text(reference, "apiVersion"):
+                yield ResourceKey(
+                    group_of(reference),
+                    text(reference, "kind"),
+                    text(reference, "namespace") or key.namespace,
+                    text(reference, "name"),
+                )
+
+
 def targets_of(
     key: ResourceKey, obj: Manifest, pods: Iterable[tuple[ResourceKey, Manifest]]
 ) -> tuple[ResourceKey, ...]:

@@ -46,9 +46,10 @@ def find(app: Application, key: ResourceKey) -> Found:
 
 
 def _is_in_tree(app: Application, key: ResourceKey, obj: Manifest) -> bool:
-    """Children without an owner reference (claims of templates, Secrets of Certificates): what the tree shows."""
+    """Children that no owner reference leads to (claims of templates, Secrets of Certificates, volumes, what Crossplane
+    composed): what the tree shows."""
     metadata = obj["metadata"]
-    if metadata.get("ownerReferences"):
+    if metadata.get("ownerReferences") and key.namespace:
         return False
     nodes = grow(app, managed_only=True).tree.nodes
     return any(node.key == key and node.uid == metadata.get("uid") and node.parents for node in nodes)

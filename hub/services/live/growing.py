@@ -20,7 +20,17 @@ from clusters.core.manifests import (
     parse_tracking_id,
 )
 from clusters.core.plan.steps import Action, Step
-from clusters.core.tree import Fold, Node, Tree, fold, kinds_below, ordinary_kinds, orphans, resource_tree
+from clusters.core.tree import (
+    Fold,
+    Node,
+    Tree,
+    fold,
+    kinds_below,
+    ordinary_kinds,
+    orphans,
+    references_of,
+    resource_tree,
+)
 from clusters.errors import ClusterError
 from clusters.services import assess_health, carry_out, discovery, list_in
 from hub.errors import HubError
@@ -30,6 +40,8 @@ from hub.services.live.belonging import Belonging
 FOLD_FROM = 500
 # Hooks have no row: they are known by the tracking id that they carry.
 _HOOKS = (("batch", "Job"), ("", "Pod"))
+_NEVER_FETCHED = frozenset({("", "Secret"), ("", "ConfigMap")})
+MOST_NAMED, MOST_ROUNDS = 200, 3
 Kind = tuple[str, str]
 
 
@@ -93,16 +105,37 @@ def grow(app: Application, *, managed_only: bool = False) -> Grown:
         objects[key] = _bare(objects[key])
         if managed_only:
             del objects[key]
-    grown = resource_tree(
-        {**rows, **dict.fromkeys(managed)}, objects.values(), _health_of(app, rows, objects)
-    )
+    roots_of_tree, health = {**rows, **dict.fromkeys(managed)}, _health_of(app, rows, objects)
+    grown = resource_tree(roots_of_tree, objects.values(), health)
+    for _ in range(MOST_ROUNDS):
+        if not (further := _named_elsewhere(connection, served, grown, objects)):
+            break
+        objects |= further
+        grown = resource_tree(roots_of_tree, objects.values(), health)
     return Grown(grown, rows, connection, served, {kind: e.message for kind, e in lists.errors.items()})
+
+
+def _named_elsewhere(
+    connection: Connection, served: Discovery, grown: Tree, objects: Mapping[ResourceKey, Manifest]
+) -> dict[ResourceKey, Manifest]:
+    """What objects of the tree name and no listing of their namespaces brought: volumes, composed resources."""
+    wanted: dict[ResourceKey, None] = {}
+    for node in grown.nodes:
+        for key in references_of(node.key, objects.get(node.key, {})):
+            info = served.find(key.group, key.kind)
+            if info is not None and key[:2] not in _NEVER_FETCHED:
+                wanted[key if info.namespaced else key._replace(namespace="")] = None
+    return _read(connection, [key for key in wanted if key not in objects][:MOST_NAMED])
 
 
 def _cluster_scoped(
     connection: Connection, rows: Mapping[ResourceKey, ResourceStatus], kinds: set[Kind]
 ) -> dict[ResourceKey, Manifest]:
-    gets = tuple(Action("get", key) for key in rows if key[:2] in kinds)
+    return _read(connection, [key for key in rows if key[:2] in kinds])
+
+
+def _read(connection: Connection, keys: Collection[ResourceKey]) -> dict[ResourceKey, Manifest]:
+    gets = tuple(Action("get", key) for key in keys)
     if not gets:
         return {}
     outcomes = carry_out(connection, Step("adopt", "read for the tree", (gets,), False))

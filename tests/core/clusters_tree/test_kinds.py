@@ -26,6 +26,15 @@ def test_children_of_children_are_looked_for() -> None:
     assert kinds_below([("batch", "CronJob")], served) == (("", "Pod"), ("batch", "Job"))
 
 
+def test_what_a_controller_makes_in_another_group_is_looked_for() -> None:
+    scaler, certificate = ("autoscaling", "HorizontalPodAutoscaler"), ("cert-manager.io", "Certificate")
+    served = serving(*BUILT_IN, scaler, certificate)
+    assert kinds_below([("keda.sh", "ScaledObject")], served) == (scaler,)
+    assert kinds_below([("networking.k8s.io", "Ingress")], served) == (("", "Secret"), certificate)
+    assert kinds_below([("networking.k8s.io", "Ingress")], serving(*BUILT_IN)) == ()
+    assert kinds_below([("", "ServiceAccount")], served) == (("", "Secret"),)
+
+
 def test_kinds_without_children_cost_nothing() -> None:
     assert kinds_below([("", "ConfigMap"), ("rbac.authorization.k8s.io", "Role")], serving(*BUILT_IN)) == ()
 
