@@ -107,8 +107,14 @@ class ClusterStore:
 
     def drop_kind(self, kind: tuple[str, str]) -> None:
         watched = self.kinds.pop(kind, None)
-        for seen in watched.objects.values() if watched else ():
+        if watched is not None:
+            self.forget_objects(watched)
+
+    def forget_objects(self, watched: Watched) -> None:
+        """Nothing is known of a kind any more, and nobody is told: the next full list begins anew."""
+        for seen in watched.objects.values():
             self._unlink(seen)
+        watched.objects.clear()
 
     # --- what the watches report -----------------------------------------------------------------------------
     def put(self, watched: Watched, event: str, seen: Seen, *, quiet: bool = False) -> None:

@@ -143,23 +143,39 @@ def _forget(identity: str) -> None:
 
 
 async def _follow_kind(known: ClusterStore, watched: Watched) -> None:
-    """Find out where the kind lives, then follow it there for ever."""
+    """Find out where the kind lives, then follow it there, until its version is withdrawn: then from the start."""
     pause = _Pause()
     while True:
         try:
             gate = gate_of(known.connection)
             info = await gate.catalogue.find(watched.group, watched.kind)
             spaces = requests.namespaces_of(known.connection, info)
-            break
         except ClusterError as error:
             watched.error = error
             await pause.after(error)
-    if watched.api_version != info.api_version:
-        watched.api_version = info.api_version
-        watched.spaces = {space: Space(since=tuning().clock()) for space in spaces}
-    async with asyncio.TaskGroup() as group:
-        for namespace in spaces:
-            group.create_task(_Follower(known, watched, info, namespace).run())
+            continue
+        if watched.api_version != info.api_version:
+            known.forget_objects(watched)  # they are shown in another version now
+            watched.api_version = info.api_version
+            watched.spaces = {space: Space(since=tuning().clock()) for space in spaces}
+        withdrawn = await _follow(known, watched, info, spaces)
+        watched.error = withdrawn
+        gate.catalogue.doubt()
+        await pause.after(withdrawn)
+
+
+async def _follow(
+    known: ClusterStore, watched: Watched, info: KindInfo, spaces: Collection[str]
+) -> errors.KindNotServed:
+    """Follow one version of a kind for as long as it is served."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for namespace in spaces:
+                group.create_task(_Follower(known, watched, info, namespace).run())
+    except* errors.KindNotServed as withdrawn:
+        found = withdrawn.exceptions[0]
+    assert isinstance(found, errors.KindNotServed)
+    return found
 
 
 class _Pause:
@@ -203,6 +219,9 @@ class _Follower:
             except errors.Gone:
                 self._lapsed()
                 trouble = None
+            except errors.KindNotServed:
+                self._lapsed()
+                raise
             except ClusterError as error:
                 trouble = self.watched.error = error
                 if isinstance(error, errors.TimedOut) and error.status == 504:

@@ -10,8 +10,8 @@ Manifest = dict[str, Any]
 
 
 def to_served(obj: Manifest, served: Served) -> Manifest:
-    """A stored object in the version of `served`."""
-    if served.version == served.storage:
+    """A stored object in the version of `served`; it may be stored in a version that was the storage once."""
+    if obj.get("apiVersion") == served.api_version:
         return obj
     out = {**obj, "apiVersion": served.api_version}
     if (served.group, served.kind, served.version) == ("autoscaling", "HorizontalPodAutoscaler", "v1"):

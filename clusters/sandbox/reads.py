@@ -78,9 +78,12 @@ def encoder(table: Table, served: Served, metadata_only: bool) -> Callable[[Plac
     """How objects of a table become JSON for a reader of `served`."""
     if metadata_only:
         return lambda _, obj: orjson.dumps(partial(obj))
-    if served.version == served.storage:
-        return table.encoded
-    return lambda _, obj: orjson.dumps(to_served(obj, served))
+
+    def shown(place: Place, obj: Manifest) -> bytes:
+        held = obj.get("apiVersion") == served.api_version
+        return table.encoded(place, obj) if held else orjson.dumps(to_served(obj, served))
+
+    return shown
 
 
 def list_objects(
@@ -229,7 +232,7 @@ class Watcher:
 
     def _line(self, sort: str, change: Change) -> bytes:
         left = sort == DELETED and not change.gone
-        if self.partly or self.served.version != self.served.storage:
+        if self.partly or change.new.get("apiVersion") != self.served.api_version:
             obj = to_served(change.left() if left else change.new, self.served)
             body = orjson.dumps(partial(obj) if self.partly else obj)
         else:
