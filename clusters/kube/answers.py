@@ -165,7 +165,7 @@ def redact(text: str, sent: Any = None) -> str:
 
     The typed errors of server-side apply print the value they met, whole maps included (api-server-facts.md 4).
     """
-    parts = _NEXT_PATH.split(text)
+    parts = _NEXT_PATH.split(text.replace("\x00", "\ufffd"))  # no database text takes a NUL
     text = "\n".join(_GOT.sub(", got another type", part) for part in parts)
     if is_secret(sent):
         text = "\n".join(re.sub(r", got .*", ", got another type", part, flags=re.DOTALL) for part in parts)

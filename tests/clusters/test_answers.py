@@ -174,3 +174,10 @@ def test_d8_any_answer_becomes_an_error(text: str, body: bytes, code: int) -> No
     assert isinstance(
         error_of(Answer(code, {}, orjson.dumps(odd, option=orjson.OPT_NON_STR_KEYS))), errors.ClusterError
     )
+
+
+def test_a_text_of_a_server_can_be_stored() -> None:
+    """PostgreSQL takes no NUL."""
+    body = b'{"kind":"Status","reason":"Invalid","message":"a\\u0000b","details":{"causes":[{"message":"\\u0000"}]}}'
+    error = error_of(Answer(422, {}, body))
+    assert (error.message, error.whole, error.causes[0].message) == ("a\ufffdb", "a\ufffdb", "\ufffd")

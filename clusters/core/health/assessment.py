@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import clusters.core.health.pods as pods
@@ -24,6 +25,8 @@ from clusters.core.health.reading import (
 from clusters.core.health.tables import fresh
 from clusters.core.manifests import HOOK_FINALIZER, Manifest, group_of, is_built_in
 
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
 
 class NoRule:
     """The type of `NO_RULE`: there is no custom rule for this kind (None would be a rule without opinion)."""
@@ -40,6 +43,14 @@ def assess(
     `custom` is what a custom rule (8.3) said about this very object; None means it ran and has no opinion, which
     is final. `is_hook`: the object is a hook, so a Pod is never made long-running by an annotation.
     """
+    found = _assess(obj, is_hook, custom)
+    if found is not None and _UNSTORABLE.search(found.message):
+        # Any controller writes into a status what it likes; PostgreSQL takes no text with these.
+        return Health(found.status, _UNSTORABLE.sub("\ufffd", found.message))
+    return found
+
+
+def _assess(obj: Manifest, is_hook: bool, custom: Health | NoRule | None) -> Health | None:
     if text(obj, "metadata", "deletionTimestamp") and not _held_for_hook(obj):
         return progressing("Pending deletion")
     if not isinstance(custom, NoRule):

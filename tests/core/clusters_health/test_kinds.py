@@ -86,6 +86,15 @@ def test_e04_stale_health_is_not_believed() -> None:
     assert health.status == "Progressing"
 
 
+def test_a_message_can_be_stored_whatever_a_controller_wrote() -> None:
+    """PostgreSQL refuses NUL in a text: one status would have ended every pass of its application."""
+    widget = load("widget-stalled-degraded")
+    for condition in widget["status"]["conditions"]:
+        condition["message"] = "no\x00paint \ud83d left"
+    assert assess(widget) == Health("Degraded", "no\ufffdpaint \ufffd left")
+    assert assess(widget, custom=Health("Healthy", "\x00")) == Health("Healthy", "\ufffd")
+
+
 def test_an_exact_kind_comes_before_its_group_and_the_group_before_its_domain() -> None:
     assert rule_of("cert-manager.io", "Certificate") is EXACT["cert-manager.io", "Certificate"]
     assert rule_of("cert-manager.io", "Issuer") is EXACT["cert-manager.io", "*"]
