@@ -147,7 +147,11 @@ def test_jq_beyond_the_path_language_is_evaluated_in_a_child(world: World) -> No
     world.poll()
     world.run(app)
     assert app.sync_status == "OutOfSync"
-    assert [line["path"] for line in ResourceStatus.objects.get(name="a").drift] == [".data.more"]
+    lines = ResourceStatus.objects.get(name="a").drift
+    assert [(line["path"], bool(line["ignored_by"])) for line in lines] == [
+        (".data.more", False),
+        (".data.colour", True),
+    ]
 
 
 def test_a_slice_is_ignored_with_all_its_items(world: World) -> None:
