@@ -135,3 +135,16 @@ def test_jobs_and_cron_jobs_are_suspended_and_resumed(
         found = world.kube.get("batch/v1", kind, name, "shop")
         assert found is not None
         assert found["spec"]["suspend"] is suspended
+
+
+def test_an_action_makes_nothing_that_the_project_does_not_permit(world: World, app: Application) -> None:
+    alice = Api(factories.user("alice", "owner", world.project))
+    path = f"/applications/{app.name}/resource/actions?group=batch&kind=CronJob&namespace=shop&name=nightly"
+    allow = [{"group": "batch", "kind": "CronJob"}]
+    world.project.rules = {**world.project.rules, "namespaced_kinds": {"allow": allow}}
+    world.project.save()
+    before = len(world.kube.list("batch/v1", "Job", "shop"))
+    refused = alice.post(path, {"action": "create-job"})
+    assert (refused.status_code, refused.json()["code"]) == (403, "not_permitted")
+    assert len(world.kube.list("batch/v1", "Job", "shop")) == before
+    assert alice.post(path, {"action": "suspend"}).status_code == 202

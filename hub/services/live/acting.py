@@ -20,6 +20,7 @@ from clusters.services import carry_out
 from hub.errors import HubError
 from hub.models import Application
 from hub.services.actors import Actor
+from hub.services.live.belonging import Belonging
 from hub.services.live.finding import Found
 
 Propagation = Literal["Foreground", "Background", "Orphan"]
@@ -58,7 +59,8 @@ def delete(
 def act(
     actor: Actor, app: Application, found: Found, name: str, parameters: Mapping[str, Any], *, uid: str = ""
 ) -> Done:
-    """Do one of `actions(found)`. Raises HubError `not_managed`, `action_refused`, or the cluster's refusal."""
+    """Do one of `actions(found)`. Raises HubError `not_managed`, `action_refused`, `not_permitted` for what the Project
+    would not let anybody make, or the cluster's refusal."""
     if uid:
         _check_uid(found, uid)
     _check_managed(found)
@@ -66,6 +68,14 @@ def act(
         requests = build(name, found.obj, timezone.now(), parameters)
     except ActionRefused as refused:
         raise HubError(refused.code, refused.message, refused.hint, status=422) from None
+    for made in [each.key for each in requests if each.verb == "create"]:
+        if not Belonging(app).permits(made):
+            raise HubError(
+                "not_permitted",
+                f"project {app.project.name} does not permit {made}",
+                "ask an owner",
+                status=403,
+            )
     return _carry_out(actor, app, found.key, f"action {name}"[:64], requests, dict(parameters))
 
 
