@@ -32,7 +32,16 @@ _WRITES = frozenset({"apply", "create", "replace"})
 
 def rules_of(frame: Frame, manifest: Manifest) -> ObjectRules:
     """Ignore rules of the Application, its Project and the hub that speak of this manifest's object, and its autoscaler's."""
-    held = frame.caches.get("rules")
+    return join_rules(_all(frame).for_object(key_of(manifest)), autoscalers.rules_for(frame, manifest))
+
+
+def names_managers(frame: Frame) -> bool:
+    """Whether any rule ignores by field manager."""
+    return any(rule.managers for rule in _all(frame).rules)
+
+
+def _all(frame: Frame) -> IgnoreRules:
+    held: IgnoreRules | None = frame.caches.get("rules")
     if held is None:
         held = frame.caches["rules"] = IgnoreRules(
             (
@@ -44,7 +53,7 @@ def rules_of(frame: Frame, manifest: Manifest) -> ObjectRules:
             ),
             jq_places,
         )
-    return join_rules(held.for_object(key_of(manifest)), autoscalers.rules_for(frame, manifest))
+    return held
 
 
 def of_row(row: ResourceStatus | None) -> Baseline | None:

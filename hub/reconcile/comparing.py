@@ -67,6 +67,8 @@ def differs(
 def read_owners(frame: Frame, desired: Desired, seen: Seen) -> None:
     """Read those again that differ and may be ignored by the field manager who wrote them: lists and watches bring no
     managedFields (6.2)."""
+    if not baselines.names_managers(frame):
+        return
     asked = []
     for key, target in desired.by_key.items():
         live = seen.live.get(key)
