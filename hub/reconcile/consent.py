@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from clusters.core.plan import Wait, WindowBlock, deletion_approved, prune_digest
+from hub.core.plans import governs
 from hub.core.windows import WindowDecision, WindowTarget, decide_windows, read_windows
 from hub.models import SyncOperation
 from hub.reconcile.frame import Frame
@@ -16,9 +17,10 @@ from hub.services import approvals
 def window(frame: Frame, work: Work, now: datetime) -> WindowBlock | None:
     """The SyncWindow that blocks this operation now; one that began before is judged by its overrun (11).
 
-    A deletion is not governed by windows.
+    A deletion is governed by them only where the Project says so.
     """
-    if work.operation.kind == SyncOperation.Kind.DELETE:
+    deletes = work.operation.kind == SyncOperation.Kind.DELETE
+    if deletes and not governs(frame.app.project.rules, "deletion"):
         return None
     decision = decide(frame, now, manual=not automated(work.operation), started_at=_begun(work))
     if decision.allowed or approvals.overrides_windows(work.operation):

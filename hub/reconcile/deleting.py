@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
+import hub.reconcile.consent as consent
 import hub.reconcile.fencing as fencing
 import hub.reconcile.looking as looking
 import hub.reconcile.planning as planning
@@ -28,7 +29,7 @@ from clusters.core.plan.deletion import (
 from clusters.services import carry_out
 from hub.core.dependencies import dependencies_of
 from hub.core.events import Event as Happened
-from hub.core.plans import prune_budget
+from hub.core.plans import governs, prune_budget
 from hub.models import Application, SyncOperation
 from hub.models.operation import UNFINISHED
 from hub.reconcile.frame import Catalogue, Frame
@@ -68,6 +69,11 @@ def desired_of(frame: Frame, catalogue: Catalogue, operation: SyncOperation | No
 
 def detach(frame: Frame, catalogue: Catalogue) -> bool:
     """Take our marks off everything; True when nothing carries them and the row may go."""
+    if governs(frame.app.project.rules, "detach"):
+        window = consent.decide(frame, frame.now, manual=True)
+        if not window.allowed:
+            frame.condition("DeletionError", f"cannot detach: blocked by {window.reason}", "window")
+            return False
     desired = desired_of(frame, catalogue)
     for _ in range(MOST_ROUNDS):
         seen = looking.look(frame, desired, None)

@@ -13,7 +13,7 @@ from clusters.core.hooks import HookSuccess
 from clusters.core.manifests import ResourceKey, canonical_json
 from clusters.core.plan import PlanFacts, PlanRequest, SyncOptions, parse_sync_options
 from clusters.core.plan.model import OperationKind
-from hub.core.plans import protected_kinds, prune_budget
+from hub.core.plans import limited, maxima, protected_kinds, prune_budget
 from hub.models import Application, ResourceStatus, SyncOperation
 from hub.reconcile.frame import Frame
 from hub.reconcile.judging import Picture
@@ -22,11 +22,11 @@ from hub.reconcile.sourcing import Desired
 
 
 def options_of(app: Application, operation: SyncOperation | None = None) -> SyncOptions:
-    """The sync options of the Application, with those of one request on top."""
+    """The sync options of the Application, with those of one request on top, within the maxima of its Project."""
     texts = list((app.sync_policy or {}).get("sync_options") or [])
     if operation is not None:
         texts += operation.request.get("sync_options") or []
-    return parse_sync_options(texts)[0]
+    return limited(parse_sync_options(texts)[0], app.project.rules)
 
 
 def plan_request(frame: Frame, operation: SyncOperation, desired: Desired) -> PlanRequest:
@@ -52,6 +52,7 @@ def plan_request(frame: Frame, operation: SyncOperation, desired: Desired) -> Pl
         resources=tuple(_chosen(row) for row in asked.get("resources") or ()),
         labels=tuple(f"{name}={value}" for name, value in (asked.get("labels") or {}).items()),
         keys=keys,
+        longest_hook=maxima(app.project.rules).get("hook_timeout", 0.0),
         may_empty=bool(((app.sync_policy or {}).get("automated") or {}).get("allow_empty")),
         namespace_metadata=spaces.wanted(frame, desired),
         namespace_manager=spaces.manager(frame),

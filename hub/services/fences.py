@@ -12,6 +12,7 @@ from clusters.core.health import BrokenRule, read_health
 from clusters.core.manifests import ResourceKey
 from clusters.models import Cluster
 from hub.core import policy
+from hub.core.plans import guard_errors
 from hub.core.sources import normalise_url
 from hub.core.switches import is_automated
 from hub.models import Application, Project, Repository
@@ -50,7 +51,7 @@ def judge_application(values: Mapping[str, Any]) -> None:
 
 def rule_errors(rules: Any) -> dict[str, list[str]]:
     """Errors of a rules document by path; empty when every part of it can be read (PR2)."""
-    errors = dict(policy.read_rules(rules)[1])
+    errors = {**policy.read_rules(rules)[1], **guard_errors(rules)}
     for kind, rule in read_health(rules.get("health") if isinstance(rules, Mapping) else None).items():
         if isinstance(rule, BrokenRule):
             errors[f"health.{kind}"] = [rule.message]

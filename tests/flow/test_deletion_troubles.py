@@ -78,9 +78,8 @@ def test_a_deletion_goes_on_as_soon_as_the_running_operation_is_terminated(world
     app = prepared(world, endless_job("before", hook="PreSync") + config("one"))
     operation = faults.waits_for(world, world.sync(app), "hook")
     applications.request_deletion(DANA, app, "cascade")
-    world.run(app, until=lambda app: app.operation_phase == "Failed")
-    operation.refresh_from_db()
-    assert operation.message == "Operation terminated"
+    faults.ended(world, operation)
+    assert (operation.phase, operation.message) == ("Failed", "Operation terminated")
     assert app.id in looks.due(10)
     gone(app)
 
@@ -206,3 +205,16 @@ def test_a_rehearsed_deletion_lists_what_goes_what_stays_and_why(
     assert (detached["delete"], len(detached["keep"])) == ([], 2)
     app.refresh_from_db()
     assert app.deletion_requested_at is None
+
+
+@pytest.mark.parametrize("mode", ["cascade", "detach"])
+def test_windows_govern_the_end_where_the_project_says_so(world: World, mode: str) -> None:
+    app = prepared(world, config("one"), sync_policy=AUTOMATED)
+    rules = {**OPEN, "windows": NOW, "governs": ["deletion", "detach"]}
+    Project.objects.filter(name="shop").update(rules=rules)
+    applications.request_deletion(DANA, app, mode)
+    for _ in range(3):
+        one_pass(app)
+    assert faults.names(world) == ["one"]
+    Project.objects.filter(name="shop").update(rules=OPEN)
+    gone(app)

@@ -73,8 +73,11 @@ def hook_body(manifest: Manifest, name: str, mark: str, print_: str) -> Manifest
     return body
 
 
-def hook_timeout(obj: Manifest, default: float) -> tuple[float, tuple[str, ...]]:
-    """Seconds this hook may run, 0 = for ever: annotation, else `default`; a Job's own deadline if shorter (3.12)."""
+def hook_timeout(obj: Manifest, default: float, most: float = 0.0) -> tuple[float, tuple[str, ...]]:
+    """Seconds this hook may run, 0 = for ever: annotation, else `default`; a Job's own deadline if shorter (3.12).
+
+    `most`: the maximum of the Project, 0 = none.
+    """
     limit, warnings = default, tuple[str, ...]()
     text = annotations_of(obj).get(TIMEOUT)
     if text is not None:
@@ -83,6 +86,7 @@ def hook_timeout(obj: Manifest, default: float) -> tuple[float, tuple[str, ...]]
             warnings = (f"{TIMEOUT}: {text[:40]!r} is not a duration and is ignored",)
         else:
             limit = seconds
+    limit = min(limit or most, most) if most else limit
     spec = obj.get("spec")
     own = spec.get("activeDeadlineSeconds") if isinstance(spec, dict) else None
     if isinstance(own, int) and not isinstance(own, bool) and own > 0 and (limit == 0 or own < limit):

@@ -187,7 +187,7 @@ class _Builder:
     def _hook_tasks(self, manifest: Manifest, key: ResourceKey, found: Classified) -> Iterator[Task]:
         request, source = self.request, source_of(manifest)
         options, warnings = resource_options(request.options, manifest)
-        timeout, more = hook_timeout(manifest, request.options.hook_timeout)
+        timeout, more = hook_timeout(manifest, request.options.hook_timeout, request.longest_hook)
         choice = decide_hook(manifest, self._hook_facts(source))
         self.warnings += [f"{key}: {text}" for text in (*warnings, *more, *choice.warnings)]
         for phase in found.phases:

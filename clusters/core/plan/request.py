@@ -48,7 +48,7 @@ class PlanRequest:
     """Who asks for what. `resources` choose by `group:Kind:namespace/name` (`!` excludes), `keys` are those of a heal.
 
     `identity` (app_uid, cluster_uid, sources, manifest_digest) goes into the plan digest only. `may_empty`: when nothing is
-    wanted, everything may be pruned without asking people.
+    wanted, everything may be pruned without asking people. `longest_hook`: seconds that no annotation may exceed, 0 = any.
     """
 
     operation: str
@@ -70,6 +70,7 @@ class PlanRequest:
     labels: tuple[str, ...] = ()
     keys: frozenset[ResourceKey] = frozenset()
     may_empty: bool = True
+    longest_hook: float = 0.0
     namespace_metadata: Mapping[str, Mapping[str, str]] | None = None
     namespace_manager: str = ""
     namespace_stale: bool = False
