@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("hub", "0204_commands"),
+        ("hub", "0205_consent"),
     ]
 
     operations = [
