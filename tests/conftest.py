@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,14 @@ def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterato
         if connection.vendor == "sqlite":
             connection.cursor().execute("DROP TRIGGER IF EXISTS audit_no_delete")
     yield
+
+
+@pytest.fixture(autouse=True)
+def _no_lease_outlives_its_test() -> Iterator[None]:
+    """Tests of kills leave leases behind; a keeper that went on renewing them would meet the next test's database."""
+    yield
+    if "hub.services.leases" in sys.modules:
+        sys.modules["hub.services.leases"].keeper.forget()
 
 
 @pytest.fixture(autouse=True)

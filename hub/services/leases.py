@@ -165,11 +165,22 @@ class _Keeper:
                 self._thread.start()
 
     def drop(self, lease: Held) -> None:
+        """Renew it no more. A lease that was lost says nothing about the one that another thread took since."""
         with self._lock:
-            self._held.pop(lease.held_id, None)
+            if self._held.get(lease.held_id) is lease:
+                del self._held[lease.held_id]
+
+    def forget(self) -> None:
+        """Renew nothing any more, as after a kill."""
+        with self._lock:
+            self._held.clear()
 
     def _run(self) -> None:
         while not self._wake.wait(RENEW_EVERY_S):
+            with self._lock:
+                if not self._held:
+                    self._thread = None
+                    return
             self.renew_all()
 
     def renew_all(self) -> None:

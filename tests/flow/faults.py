@@ -61,7 +61,7 @@ class Killed(BaseException):
 
 def lapse(app: Application) -> None:
     """The killed worker's lease has lapsed."""
-    leases.keeper._held.clear()
+    leases.keeper.forget()
     past = timezone.now() - timedelta(seconds=1)
     Application.objects.filter(id=app.id, lease_until__isnull=False).update(lease_until=past)
 

@@ -87,3 +87,30 @@ def test_h11_the_end_of_a_lease_is_database_time() -> None:
             else "SELECT extract(epoch from lease_until - clock_timestamp()) FROM hub_application"
         )
         assert 55 <= cursor.fetchone()[0] <= 61
+
+
+def test_giving_up_a_lost_lease_leaves_the_one_that_was_taken_since() -> None:
+    app = application()
+    lost = leases.claim(app.id)
+    Application.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+    taken = leases.claim(app.id)
+    assert lost is not None
+    assert taken is not None
+    leases.release(lost)
+    Application.objects.update(lease_until=timezone.now() + timedelta(seconds=1))
+    leases.keeper.renew_all()
+    assert Application.objects.get().lease_until > timezone.now() + timedelta(seconds=30)
+
+
+def test_the_keeper_ends_while_nothing_is_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "RENEW_EVERY_S", 0.01)
+    keeper = leases._Keeper()
+    lease = leases.claim(application().id)
+    assert lease is not None
+    keeper.hold(lease)
+    thread = keeper._thread
+    assert thread is not None
+    keeper.drop(lease)
+    thread.join(10)
+    assert not thread.is_alive()
+    leases.release(lease)
