@@ -94,19 +94,7 @@ class Desired:
 
 
 # What rendering a source writes into its row.
-_RENDERED_FIELDS = [
-    "wanted",
-    "ref_name",
-    "revision",
-    "parameters",
-    "inputs",
-    "input_key",
-    "manifest_digest",
-    "observed_at",
-    "error_code",
-    "error_message",
-    "error_since",
-]
+_RENDERED_FIELDS = ("revision", "parameters", "inputs", "input_key", "manifest_digest", "observed_at")
 _cache: Cache[Desired] = Cache(256)
 _STATES = statements.Prepared(
     lambda id_: (
