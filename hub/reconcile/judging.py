@@ -163,7 +163,7 @@ def _resource(frame: Frame, desired: Desired, seen: Seen, picture: Picture, key:
     finished = live is None and known and row is not None and bool(row.completed_at) and is_run_once(target)
     facts = ResourceFacts(
         live=live is not None,
-        complete=known or (key in seen.unknown and False),
+        complete=known,
         comparison_error=error or seen.unknown.get(key, ""),
         # Of a kind that is not served nobody can say whether it is permitted: it is missing, and the sync says why.
         permitted=key not in fencing.violations(frame, desired, seen.discovery)
