@@ -106,7 +106,13 @@ def _defend(frame: Frame, desired: Desired, seen: Seen) -> Work | None:
     work = None
     if decision.allowed and decision.kind == "self-heal":
         held.extras.clear()  # what the newer Revision adds or drops is its own affair
-        work = _heal(frame, synced, seen, held)
+        # What a sync of chosen resources applied since is newer than what was synced last: nothing is taken back.
+        applied = {key: row.desired_hash for key, row in frame.rows.items() if row.baseline}
+        held.changed = {
+            key for key in held.changed if applied.get(key, synced.hashes[key]) == synced.hashes[key]
+        }
+        if held.changed:
+            work = _heal(frame, synced, seen, held)
     judging.judge(frame, desired, seen)
     return work
 

@@ -113,6 +113,9 @@ class Hints:
     def hint(self, application: uuid.UUID) -> None:
         self.asked.append(application)
 
+    def learn(self, application: uuid.UUID, cluster: uuid.UUID) -> None:
+        """Which cluster it belongs to."""
+
 
 def test_autoscalers_of_strangers_are_watched_and_ask_for_a_look(world: World, app: Application) -> None:
     hints: Any = Hints()
