@@ -14,7 +14,7 @@ import hub.api.shapes as shapes
 from clusters.models import Cluster
 from hub.api.access import person
 from hub.api.docs import documented
-from hub.api.door import Door, document_of, etag, expected_generation, merged, not_modified, rehearse
+from hub.api.door import Door, document_of, etag, expected_generation, flag, merged, not_modified, rehearse
 from hub.api.lists import Listing, bad, equals, one_of, prefix
 from hub.api.repositories import demand_project
 from hub.api.requests import actor
@@ -181,14 +181,21 @@ class OneCluster(Door):
         nudging.probe(cluster.id)
         return Response(answer, headers=etag(answer["generation"]))
 
-    @documented("Remove a cluster without applications", status=204)
+    @documented(
+        "Remove a cluster without applications",
+        answer=shapes.LeftBehind,
+        dry_run=True,
+        also={
+            "force": "true: it is gone for good, and applications that are being detached are let go with it"
+        },
+    )
     def delete(self, request: Request, name: str) -> Response:
-        cluster = find(request, name, "delete")
-        if self.dry_run:
-            rehearse(lambda: {"deleted": clusters.delete(actor(request), cluster)})
-        else:
-            clusters.delete(actor(request), cluster)
-        return Response(status=204)
+        cluster, force = find(request, name, "delete"), flag(request, "force")
+
+        def remove() -> dict[str, Any]:
+            return {"deleted": name, "left_behind": clusters.delete(actor(request), cluster, force=force)}
+
+        return Response(rehearse(remove) if self.dry_run else remove())
 
 
 class ClusterProbe(Door):

@@ -79,7 +79,12 @@ def detach(frame: Frame, catalogue: Catalogue) -> bool:
         seen = looking.look(frame, desired, None)
         reason = seen.problem.message if seen.problem else looking.unlisted(frame, desired, seen)
         if reason:
-            frame.condition("DeletionError", f"cannot detach: {reason}", "cluster_unreachable")
+            hint = (
+                "; of a cluster that is gone for good an administrator removes the record"
+                if seen.problem
+                else ""
+            )
+            frame.condition("DeletionError", f"cannot detach: {reason}{hint}", "cluster_unreachable")
             return False
         step = detach_step(frame.app.name, frame.hub_id, seen.live)
         if step is None:

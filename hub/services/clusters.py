@@ -12,15 +12,19 @@ from django.db import IntegrityError, transaction
 from django.db.models import Count
 from django.utils import timezone
 
+import hub.services.approvals as approvals
 import hub.services.audit as audit
 import hub.services.certificates as certificates
+import hub.services.events as events
 import hub.services.looks as looks
 from clusters.core import kubeconfig
 from clusters.core.kubeconfig.servers import check_server
+from clusters.core.manifests import ResourceKey
 from clusters.errors import KubeconfigRefused
 from clusters.models import Cluster
 from guard.addresses import AddressRefused, check_url
 from hub.core import specs
+from hub.core.events import Event as Happened
 from hub.errors import HubError
 from hub.models import Application, Project
 from hub.services.actors import Actor
@@ -239,19 +243,47 @@ def set_paused(actor: Actor, cluster: Cluster, paused: bool) -> Cluster:
 
 
 @transaction.atomic
-def delete(actor: Actor, cluster: Cluster) -> None:
-    """Remove a Cluster without Applications. Raises HubError `in_use` with their names (CL12)."""
-    used = Application.objects.filter(cluster=cluster)
-    if count := used.count():
-        names = ", ".join(used.values_list("name", flat=True)[:20])
+def delete(actor: Actor, cluster: Cluster, *, force: bool = False) -> dict[str, list[str]]:
+    """Remove a Cluster without Applications. Raises HubError `in_use` with their names (CL12).
+
+    `force`: it is gone for good, and Applications for which somebody chose detach are let go without asking it
+    (sync-semantics.md 10.4). Returns what was last seen of theirs, by Application: nobody knows whether it is there.
+    """
+    used = Application.objects.filter(cluster=cluster).select_related("project", "cluster").order_by("name")
+    going = [app for app in used if force and app.deletion_requested_at and app.on_delete == "detach"]
+    names = [app.name for app in used if app not in going]
+    if names:
         raise HubError(
             "in_use",
-            f"{count} applications use {cluster.name}: {names}",
-            "move, detach or cascade them first",
+            f"{len(names)} applications use {cluster.name}: {', '.join(names[:20])}",
+            "move or cascade them first; of a cluster that is gone: detach them, then ?force=true",
             status=409,
         )
-    _audit(actor, "delete", cluster)
+    left = {app.name: _let_go(actor, app) for app in going}
+    _audit(actor, "delete", cluster, after={"left_behind": left} if left else None)
     cluster.delete()
+    return left
+
+
+def _let_go(actor: Actor, app: Application) -> list[str]:
+    """The row goes with the event that carries its last view; whatever pass holds it finds its lease lost."""
+    rows = app.resources.exclude(uid="").values_list("group", "kind", "namespace", "name").order_by("id")
+    keys = [str(ResourceKey(*row)) for row in rows]
+    said = f"{app.name} was let go: its cluster is gone, and with it {len(keys)} objects that were last seen there"
+    told = Happened("deleted", f"{app.id}/deleted", "warning", said, data={"left_behind": keys[:200]})
+    approvals.close_for_deleted(app)
+    events.store(app, [told], {})
+    audit.record(
+        actor,
+        "let go",
+        resource="application",
+        name=app.name,
+        project=app.project.name,
+        level=3,
+        after={"left_behind": keys},
+    )
+    app.delete()
+    return keys
 
 
 @transaction.atomic

@@ -259,7 +259,26 @@ def test_cl12_a_cluster_in_use_stays_and_names_its_applications(dana: User) -> N
     assert (answer.status_code, answer.json()["code"]) == (409, "in_use")
     assert "web" in answer.json()["message"]
     Application.objects.all().delete()
-    assert Api(dana).delete("/clusters/dev").status_code == 204
+    assert Api(dana).delete("/clusters/dev").json() == {"deleted": "dev", "left_behind": {}}
+
+
+def test_a_cluster_that_is_gone_lets_go_of_what_is_being_detached(dana: User) -> None:
+    """The report says what was last seen there, in the answer, the event and the audit (10.4)."""
+    cluster = factories.cluster("dev")
+    app = factories.application("web", cluster=cluster)
+    other = factories.application("db", cluster=cluster)
+    ResourceStatus.objects.create(application=app, kind="ConfigMap", namespace="shop", name="a", uid="u")
+    Application.objects.filter(id=app.id).update(deletion_requested_at=timezone.now(), on_delete="detach")
+    answer = Api(dana).delete("/clusters/dev?force=true")
+    assert (answer.status_code, answer.json()["message"]) == (409, "1 applications use dev: db")
+    Application.objects.filter(id=other.id).update(deletion_requested_at=timezone.now(), on_delete="detach")
+    assert Api(dana).delete("/clusters/dev").json()["code"] == "in_use", "nobody said that it is gone"
+    left = {"web": ["ConfigMap/shop/a"], "db": []}
+    assert Api(dana).delete("/clusters/dev?force=true").json()["left_behind"] == left
+    assert not Application.objects.exists()
+    event = Event.objects.get(application=app.id, name="deleted")
+    assert event.data["detail"]["left_behind"] == ["ConfigMap/shop/a"]
+    assert AuditEvent.objects.filter(action="let go", object_name="web").exists()
 
 
 def test_cl13_a_new_cluster_gets_the_shard_with_the_fewest_objects(settings: Any) -> None:

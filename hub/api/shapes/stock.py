@@ -143,4 +143,10 @@ ClusterSummary = make(
 KubeconfigText = make(
     "KubeconfigText", "A kubeconfig to look at.", kubeconfig=s.CharField(write_only=True), project=text()
 )
+LeftBehind = make(
+    "LeftBehind",
+    "What was removed, and what was last seen of the applications that went with it.",
+    deleted=text(),
+    left_behind=s.DictField(child=texts(), required=False),
+)
 KubeconfigPreview = make("KubeconfigPreview", "Its contexts.", current_context=text(), contexts=objects())
