@@ -18,7 +18,7 @@ from hub.core.sources import Resolution
 from hub.errors import SourceError
 from hub.models import Application, SyncOperation
 from hub.reconcile.frame import Catalogue, Frame
-from hub.reconcile.sourcing import Desired
+from hub.reconcile.sourcing import Desired, SourceProblem
 
 
 def hold(frame: Frame, newest: Desired, catalogue: Catalogue) -> Desired:
@@ -29,14 +29,12 @@ def hold(frame: Frame, newest: Desired, catalogue: Catalogue) -> Desired:
     if _lifted(frame, newest):
         _set(frame, {})
         return newest
-    pinned = sourcing.load(frame, str(pin["digest"]), catalogue, tuple(pin["revisions"]))
-    if not pinned.loaded:
-        return newest
+    pinned = _pinned(frame, catalogue)
     sentence = (
         f"pinned at {_short(pin['revisions'])} by {pin.get('by', '')} until {pin.get('until', 'next-change')}"
     )
     frame.condition("Pinned", f"{sentence}: {pin['reason']}" if pin.get("reason") else sentence, "pinned")
-    frame.app.revisions, frame.app.manifest_digest = list(pin["revisions"]), str(pin["digest"])
+    frame.app.revisions, frame.app.manifest_digest = list(pin["revisions"]), pinned.digest
     return pinned
 
 
@@ -60,6 +58,23 @@ def _set(frame: Frame, pin: dict[str, Any]) -> None:
         pin=pin, look_count=F("look_count")
     )
     frame.app.pin = pin
+
+
+def _pinned(frame: Frame, catalogue: Catalogue) -> Desired:
+    """The manifests that the Pin holds. What the hub lost is rendered again: never the newest ones in their place."""
+    digest, revisions = str(frame.app.pin["digest"]), list(frame.app.pin["revisions"])
+    pinned = sourcing.load(frame, digest, catalogue, tuple(revisions))
+    if pinned.loaded:
+        return pinned
+    try:
+        found, shas = sourcing.render_at(frame, revisions)
+    except SourceError as error:
+        said = f"the pinned manifests are no longer kept, and cannot be rendered: {error.message}"
+        held = frame.memory.setdefault("source_problem", {"code": error.code, "since": frame.now.isoformat()})
+        since = datetime.fromisoformat(held["since"])
+        pinned.problem = SourceProblem(error.code, said, since, error.permanent)
+        return pinned
+    return sourcing.load(frame, found, catalogue, tuple(shas))
 
 
 def _short(revisions: list[str]) -> str:

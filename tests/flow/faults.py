@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from clusters.core.plan.steps import Outcome, Step
 from clusters.kube import tuning
-from hub.models import Application, Shard, SyncOperation
+from hub.models import Application, ManifestSet, Shard, SyncOperation
 from hub.models.operation import UNFINISHED
-from hub.reconcile import operating, reconcile
+from hub.reconcile import operating, reconcile, sourcing
 from hub.services import leases, polling
 from hub.tasks.process import Process
 from tests.flow.conftest import World
@@ -155,6 +155,13 @@ def waits_for(world: World, operation: SyncOperation, code: str, passes: int = 1
 def conditions(app: Application, kind: str = "") -> list[str]:
     app.refresh_from_db()
     return [c["message"] for c in app.conditions if not kind or c["type"] == kind]
+
+
+def forget_sets() -> None:
+    """Everything that was rendered is lost: the rows, and what this process remembers of them."""
+    ManifestSet.objects.all().delete()
+    sourcing._cache._held.clear()
+    sourcing._sets._held.clear()
 
 
 def codes(app: Application) -> set[str]:

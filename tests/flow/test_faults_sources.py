@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from hub.models import Application, ManifestSet, SourceState
+from hub.models import Application, SourceState
 from hub.reconcile import operating
 from hub.services import repositories
 from tests import gitserver
@@ -133,7 +133,7 @@ def test_h10_a_lost_render_is_no_empty_render(world: World, web: Application) ->
     Application.objects.filter(id=web.id).update(
         sync_policy={"automated": {"prune": True, "self_heal": True, "allow_empty": True}}
     )
-    _forget_sets()
+    faults.forget_sets()
     operation = world.sync(web, prune=True)
     look(world, web)
     assert faults.names(world) == ["one", "two"]
@@ -147,7 +147,7 @@ def test_h10_a_lost_render_and_a_lost_repository_prune_nothing(world: World, web
     Application.objects.filter(id=web.id).update(
         sync_policy={"automated": {"prune": True, "self_heal": True, "allow_empty": True}}
     )
-    _forget_sets()
+    faults.forget_sets()
     shutil.rmtree(world.repository_path)
     shutil.rmtree(world.folder / "mirrors", ignore_errors=True)
     operation = world.sync(web, prune=True)
@@ -157,13 +157,6 @@ def test_h10_a_lost_render_and_a_lost_repository_prune_nothing(world: World, web
     operation.refresh_from_db()
     assert faults.names(world) == ["one", "two"]
     assert (operation.phase, web.sync_status) == ("Error", "Unknown")
-
-
-def _forget_sets() -> None:
-    from hub.reconcile import sourcing
-
-    ManifestSet.objects.all().delete()
-    sourcing._cache._held.clear()
 
 
 def test_s15_force_push_between_plan_and_apply(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

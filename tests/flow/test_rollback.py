@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+
+import pytest
+
 from hub.services import operations
+from tests.flow import faults
 from tests.flow.conftest import DANA, World
+from tests.flow.faults import one_pass
 
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: %s}\n"
@@ -112,3 +118,28 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
     world.run(app)
     assert world.kube.get("v1", "PersistentVolumeClaim", "data", "shop") is None
     assert app.sync_status == "Synced"
+
+
+@pytest.mark.parametrize("git", ["there", "gone"])
+def test_a_pin_whose_manifests_were_lost_never_lets_the_bad_revision_in(world: World, git: str) -> None:
+    """A restored backup without manifest sets: they are rendered again, or nothing is done."""
+    world.commit({"deploy/ns.yaml": NAMESPACE, "deploy/config.yaml": CONFIG % "blue"})
+    app = world.application(sync_policy=AUTOMATED)
+    world.run(app)
+    world.commit({"deploy/config.yaml": CONFIG % "red"})
+    world.poll()
+    world.run(app)
+    operations.rollback(DANA, app, 1)
+    world.run(app)
+    faults.forget_sets()
+    if git == "gone":
+        shutil.rmtree(world.repository_path)
+        shutil.rmtree(world.folder / "mirrors", ignore_errors=True)
+    world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": "pink"}}, "shop")
+    for _ in range(5):
+        one_pass(app)
+    assert _colour(world) == ("blue" if git == "there" else "pink")
+    app.refresh_from_db()
+    assert app.pin
+    if git == "gone":
+        assert any("cannot be rendered" in text for text in faults.conditions(app))
