@@ -14,6 +14,8 @@ HOUR = timedelta(hours=1)
 WITHOUT_WATCH = timedelta(seconds=180)
 # A running operation without a live watch is looked at this often, so that it goes on when its objects do.
 OPERATION_WITHOUT_WATCH = timedelta(seconds=2)
+# A deletion that was ended by hand, or refused for good, begins anew after this.
+DELETION_AGAIN = timedelta(seconds=60)
 RETRY_STEPS_S = (5, 15, 45, 120, 300)
 TRANSIENT_SOURCE = timedelta(seconds=180)
 TRANSIENT_CLUSTER = timedelta(seconds=30)

@@ -55,6 +55,10 @@ def _walk(frame: Frame) -> None:
     if losing.is_lost(frame):
         losing.give_up(frame, operation)
         return
+    waits = operation is None or operation.kind == SyncOperation.Kind.DELETE
+    if waits and automation.on_hold(frame) and not deleting.begun(operation):
+        concluding.paused(frame, automation.on_hold(frame))
+        return
     catalogue = looking.catalogue(frame)
     if deleting.wanted(frame, operation):
         _delete(frame, operation, catalogue)
@@ -90,8 +94,7 @@ def _delete(frame: Frame, operation: SyncOperation | None, catalogue: Catalogue)
         else:
             concluding.waiting(frame)
         return
-    begun = operation is not None and operation.kind == SyncOperation.Kind.DELETE and operation.plan
-    if not begun and (first := deleting.dependents(frame)):
+    if not deleting.begun(operation) and (first := deleting.dependents(frame)):
         deleting.wait_for(frame, first)
         concluding.waiting(frame)
         return

@@ -54,11 +54,16 @@ DEPENDS_ON, ATTEMPTED = 5, 8  # gates of sync-semantics.md 9.1
 
 def paused(frame: Frame) -> str:
     """Why nothing is compared and nothing done, empty when the Application is at work."""
+    if reason := on_hold(frame):
+        return reason
+    return f"project {frame.app.project.name} is archived" if frame.app.project.archived else ""
+
+
+def on_hold(frame: Frame) -> str:
+    """Why even a deletion waits: somebody paused the Application or its Cluster."""
     if frame.app.annotations.get("argocd.argoproj.io/skip-reconcile") == "true":
         return "skip-reconcile on the application"
-    if frame.app.cluster.paused:
-        return f"cluster {frame.app.cluster.name} is paused"
-    return f"project {frame.app.project.name} is archived" if frame.app.project.archived else ""
+    return f"cluster {frame.app.cluster.name} is paused" if frame.app.cluster.paused else ""
 
 
 def begin(frame: Frame, desired: Desired, seen: Seen, picture: Picture) -> Work | None:

@@ -210,8 +210,10 @@ def _next_look(frame: Frame, seen: Seen, work: Work | None) -> datetime:
         failures=int(frame.memory.get("failures") or 0) if failed else 0,
     )
     at = schedule.next_look(facts)
-    if work is not None and work.ended and _goes_on(frame, work):
-        at = timezone.now()
+    if work is not None and work.ended:
+        at = timezone.now() if _goes_on(frame, work) else at
+        if frame.app.deletion_requested_at is not None:
+            at = min(at, timezone.now() + schedule.DELETION_AGAIN)
     frame.result.again_in_s = max(0.0, (at - timezone.now()).total_seconds())
     return at
 

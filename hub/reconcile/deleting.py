@@ -5,6 +5,7 @@ The manifests are those of the last successful sync that the hub kept, so a dead
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from django.db import transaction
@@ -51,6 +52,11 @@ def wanted(frame: Frame, operation: SyncOperation | None) -> bool:
     if not frame.app.deletion_requested_at:
         return False
     return operation is None or operation.kind == Kind.DELETE or operation.phase == SyncOperation.Phase.QUEUED
+
+
+def begun(operation: SyncOperation | None) -> bool:
+    """Whether this is a deletion that has been planned: it goes on, whatever would have held it before."""
+    return operation is not None and operation.kind == Kind.DELETE and bool(operation.plan)
 
 
 def desired_of(frame: Frame, catalogue: Catalogue, operation: SyncOperation | None = None) -> Desired:
@@ -176,7 +182,8 @@ def planned(frame: Frame, operation: SyncOperation, desired: Desired, seen: Seen
         started_at=operation.started_at or frame.now,
         attempt=operation.attempt,
         revisions=desired.revisions,
-        options=planning.options_of(app),
+        # It is tried until it succeeds, however long that takes (10.2).
+        options=replace(planning.options_of(app), operation_timeout=0.0),
         propagation=_PROPAGATION.get(str(operation.request.get("propagation")), ""),
         crds=frozenset(operation.request.get("crds") or ()),
         identity={

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
+from clusters.models import Cluster
 from hub.errors import HubError
 from hub.models import Application, Project, SyncOperation, User
 from hub.services import applications, looks, operations
@@ -217,4 +219,46 @@ def test_windows_govern_the_end_where_the_project_says_so(world: World, mode: st
         one_pass(app)
     assert faults.names(world) == ["one"]
     Project.objects.filter(name="shop").update(rules=OPEN)
+    gone(app)
+
+
+def test_a_deletion_has_no_limit_of_time_over_all_attempts(world: World) -> None:
+    policy = {**AUTOMATED, "sync_options": ["OperationTimeout=1s"]}
+    app = prepared(world, config("one") + endless_job("bye", hook="PreDelete"), sync_policy=policy)
+    applications.request_deletion(DANA, app, "cascade")
+    operation = faults.waits_for(world, SyncOperation.objects.get(kind="delete"), "hook")
+    threading.Event().wait(1.1)
+    for _ in range(3):
+        one_pass(app)
+    operation.refresh_from_db()
+    assert (operation.phase, set(jobs(world))) == ("Running", {"bye"})
+
+
+def test_a_deletion_that_was_ended_by_hand_begins_anew_within_a_minute(world: World) -> None:
+    app = prepared(world, config("one") + endless_job("bye", hook="PreDelete"), sync_policy=AUTOMATED)
+    applications.request_deletion(DANA, app, "cascade", propagation="background")
+    first = faults.waits_for(world, SyncOperation.objects.get(kind="delete"), "hook")
+    operations.terminate(DANA, app)
+    faults.ended(world, first)
+    app.refresh_from_db()
+    assert app.next_look_at - timezone.now() <= timedelta(seconds=60)
+    one_pass(app)
+    second = SyncOperation.objects.filter(kind="delete").exclude(id=first.id).get()
+    assert (second.request, second.initiator) == (first.request, first.initiator)
+
+
+@pytest.mark.parametrize("what", ["application", "cluster"])
+def test_what_somebody_paused_is_not_deleted_yet(world: World, what: str) -> None:
+    app = prepared(world, config("one"), sync_policy=AUTOMATED)
+    if what == "cluster":
+        Cluster.objects.update(paused=True)
+    else:
+        Application.objects.update(annotations={"argocd.argoproj.io/skip-reconcile": "true"})
+    applications.request_deletion(DANA, app, "cascade")
+    for _ in range(3):
+        one_pass(app)
+    assert faults.names(world) == ["one"]
+    assert faults.conditions(app, "Paused")
+    Cluster.objects.update(paused=False)
+    Application.objects.update(annotations={})
     gone(app)
