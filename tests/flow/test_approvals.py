@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,7 @@ from django.utils import timezone
 
 from hub.models import Application, ApprovalPolicy, ApprovalRequest, Event, Project, SyncOperation, User
 from hub.services import approvals, operations
+from tests.flow import faults
 from tests.flow.conftest import DANA, World
 from tests.hub import factories
 from tests.hub.approvals import lead, person, policy
@@ -291,3 +293,26 @@ def test_drift_is_healed_after_people_refused_the_newer_revision(
     world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": "pink"}}, "shop")
     world.run(gated, until=lambda a: a.operations.filter(kind="self-heal", phase="Succeeded").exists())
     assert _colour(world) == "blue"
+
+
+def test_a_worker_killed_while_it_heals_beside_leaves_the_waiting_operation(
+    world: World, gated: Application, leads: tuple[User, User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _push(world, gated, "green")
+    for at in range(2, 60, 7):
+        world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": f"pink {at}"}}, "shop")
+        faults.later(gated, 400)
+        with contextlib.suppress(faults.Killed), faults.killing(monkeypatch, at):
+            faults.one_pass(gated)
+        faults.lapse(gated)
+        for _ in range(8):
+            faults.later(gated, 400)
+            faults.one_pass(gated)
+        assert _colour(world) == "blue", at
+        waiting = gated.operations.filter(phase__in=["Queued", "Running", "Terminating"])
+        assert [(one.kind, one.wait["code"]) for one in waiting] == [("sync", "approval")], at
+    row = _open()
+    for user in leads:
+        _vote(user, row)
+    world.run(gated, until=lambda a: a.operation_phase == "Succeeded")
+    assert _colour(world) == "green"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from datetime import timedelta
@@ -262,3 +263,24 @@ def test_what_somebody_paused_is_not_deleted_yet(world: World, what: str) -> Non
     Cluster.objects.update(paused=False)
     Application.objects.update(annotations={})
     gone(app)
+
+
+def test_a_worker_killed_at_any_instant_of_a_deletion_leaves_nothing_and_runs_no_hook_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for at in range(3, 150, 14):
+        names = [f"a{at}", f"b{at}"]
+        hooks = [f"bye{at}", f"end{at}"]
+        text = config(names[0]) + config(names[1], wave="1")
+        text += job(hooks[0], hook="PreDelete") + job(hooks[1], hook="PostDelete")
+        app = prepared(world, text, name=f"app{at}", sync_policy=AUTOMATED)
+        seen = faults.writes(world)
+        applications.request_deletion(DANA, app, "cascade")
+        with contextlib.suppress(faults.Killed), faults.killing(monkeypatch, at):
+            gone(app)
+        faults.lapse(app)
+        gone(app)
+        assert not set(names) & set(faults.names(world)), at
+        assert not set(hooks) & set(jobs(world)), at
+        made = {(name, uid) for _, name, uid, what in seen if name in hooks and what == "new"}
+        assert sorted(name for name, _ in made) == hooks, at

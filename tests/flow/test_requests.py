@@ -13,7 +13,7 @@ from clusters.models import Cluster
 from hub.api.operations import needed_right
 from hub.errors import HubError
 from hub.models import Application, SyncOperation
-from hub.services import applications, operations
+from hub.services import applications, looks, operations
 from hub.services.documents import InvalidDocument
 from tests.flow import faults
 from tests.flow.conftest import DANA, World
@@ -250,4 +250,25 @@ def test_a_dependency_that_has_not_rendered_its_newest_commit_is_not_ready(world
     assert web.next_look_at - timezone.now() < timedelta(seconds=15)
     world.run(db)
     one_pass(web)
+    assert value(world) == "2"
+
+
+def test_a_newer_commit_starts_as_soon_as_the_running_hook_has_ended(world: World) -> None:
+    """A running hook is never interrupted; when its operation ends nobody has to ask for the next one (3.11)."""
+    world.commit({"web/all.yaml": endless_job("before", hook="PreSync") + config("one")})
+    app = world.application("web", path="web", sync_policy=AUTOMATED)
+    world.poll()
+    for _ in range(4):
+        one_pass(app)
+    world.commit({"web/all.yaml": config("one", "2")})
+    world.poll()
+    for _ in range(3):
+        one_pass(app)
+    operation = app.operations.get()
+    assert operation.wait["code"] == "hook"
+    done = {"conditions": [{"type": "Complete", "status": "True"}], "succeeded": 1}
+    world.kube.patch("batch/v1", "Job", "before", {"status": done}, "shop", "status")
+    faults.ended(world, operation)
+    assert app.id in looks.due(10)
+    one_pass(app)
     assert value(world) == "2"
