@@ -228,8 +228,13 @@ def _goes_on(frame: Frame, work: Work) -> bool:
 
 
 def _timer(frame: Frame) -> datetime | None:
+    """What this pass was early enough for; a timer that ran out before it has done its work, whatever it was set for."""
     text = frame.memory.get("timer")
-    return datetime.fromisoformat(text) if text else None
+    at = datetime.fromisoformat(text) if text else None
+    if at is not None and at <= frame.now:
+        del frame.memory["timer"]
+        return None
+    return at
 
 
 def save_rows(frame: Frame, only: Set[ResourceKey] | None = None) -> None:

@@ -15,6 +15,7 @@ from hub.services import applications, leases, looks, operations, polling
 from tests.flow import faults
 from tests.flow.conftest import DANA, World
 from tests.flow.faults import AUTOMATED, NAMESPACE, config, deployment, one_pass, quick_gate
+from tests.flow.test_faults_examples import endless_job
 
 
 def test_a_write_whose_answer_was_lost_is_read_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -272,3 +273,18 @@ def test_a_sync_that_was_asked_for_during_a_pass_is_loaded_by_the_next(
     assert app.operation_phase == "Queued"
     world.run(app)
     assert {row.phase for row in app.operations.all()} == {"Succeeded"}
+
+
+def test_a_timer_that_ran_out_during_an_operation_asks_for_no_pass_after_the_other(world: World) -> None:
+    """The half hour of a slow retry ends while somebody's sync waits for a hook: the next look is not at once."""
+    world.kube.create(NAMESPACE)
+    world.commit({"deploy/all.yaml": config("one") + endless_job("before", hook="PreSync")})
+    app = world.run(world.application())
+    faults.waits_for(world, world.sync(app), "hook")
+    app.refresh_from_db()
+    app.memory["timer"] = (timezone.now() - timedelta(seconds=1)).isoformat()
+    Application.objects.filter(id=app.id).update(memory=app.memory)
+    faults.one_pass(app)
+    app.refresh_from_db()
+    assert app.next_look_at > timezone.now()
+    assert "timer" not in app.memory
