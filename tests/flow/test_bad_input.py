@@ -197,3 +197,28 @@ def test_five_thousand_objects_in_one_application(world: World) -> None:
         app.stages,
     )
     assert (app.sync_status, app.resources.count(), len(names(world))) == ("Synced", 5000, 5000)
+
+
+@pytest.mark.parametrize("spec", ["x", "[1]", "{names: [1], group: 5, versions: x}"])
+def test_a_definition_whose_spec_is_none_fails_in_words_of_the_server(world: World, spec: str) -> None:
+    """It ended every pass of its application without a word."""
+    head = CRD.partition("spec:")[0]
+    app = synced(world, f"{head}spec: {spec}\n---\n{config('one')}")
+    assert last(app).phase == "Failed"
+    assert "customresourcedefinition" in last(app).message.lower() or "dry run" in last(app).message
+    assert not conditions(app, "ComparisonError")
+
+
+@pytest.mark.parametrize("status", ["text", [1], {"conditions": "x"}, {"conditions": [1, None]}])
+def test_a_status_of_any_shape_ends_no_pass_and_no_wave(world: World, status: Any) -> None:
+    """Kinds of other people may have any status; the wave of a Widget ends as soon as it may be believed."""
+    app = synced(world, CRD + WIDGET)
+    assert last(app).phase == "Succeeded"
+    world.kube.patch("example.com/v1", "Widget", "one", {"status": status}, "shop")
+    waves = WIDGET.replace("a: 1", "a: 2") + config("after", wave="3")
+    world.commit({"deploy/all.yaml": CRD + waves})
+    world.poll()
+    world.run(app)
+    world.sync(app)
+    app = world.run(app, passes=200)
+    assert (last(app).phase, names(world)) == ("Succeeded", ["after"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from clusters.core.health.reading import dig
 from clusters.core.hooks import (
     Classified,
     HookFacts,
@@ -280,9 +281,8 @@ def _served_by(desired: object) -> dict[ResourceKey, tuple[str, str]]:
     found = {}
     for manifest in desired if isinstance(desired, list | tuple) else ():
         if manifest.get("kind") == CRD[1] and key_of(manifest).group == CRD[0]:
-            spec = manifest.get("spec") or {}
-            names = spec.get("names") or {}
-            found[key_of(manifest)] = (str(spec.get("group") or ""), str(names.get("kind") or ""))
+            group, kind = dig(manifest, "spec", "group"), dig(manifest, "spec", "names", "kind")
+            found[key_of(manifest)] = (str(group or ""), str(kind or ""))
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from clusters.core.durations import say_duration
 from clusters.core.health import Health
+from clusters.core.health.reading import dig
 from clusters.core.manifests import Manifest, ResourceKey
 from clusters.core.plan.model import Task
 from clusters.core.plan.observed import Situation
@@ -48,7 +49,7 @@ def unsettled(
     """None: this health may be believed. Else the moment on the clock at which to look again, or infinity."""
     if not held.changed or (task.hook and task.ends):
         return None
-    seen = (live.get("status") or {}).get("observedGeneration")
+    seen = dig(live, "status", "observedGeneration")  # of some custom kinds the status is no map
     if isinstance(seen, int) and not isinstance(seen, bool):
         return None if seen >= held.generation else float("inf")
     quiet = situation.settle_seconds(task, opinion)
