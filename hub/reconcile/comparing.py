@@ -66,10 +66,10 @@ def differs(
 
 def read_owners(frame: Frame, desired: Desired, seen: Seen) -> None:
     """Read those again that differ and may be ignored by the field manager who wrote them: lists and watches bring no
-    managedFields (6.2)."""
+    managedFields (6.2). Of what cannot be read nobody knows whether it differs, and it is not healed."""
     if not baselines.names_managers(frame):
         return
-    asked = []
+    asked: dict[ResourceKey, Manifest] = {}
     for key, target in desired.by_key.items():
         live = seen.live.get(key)
         if (
@@ -79,8 +79,11 @@ def read_owners(frame: Frame, desired: Desired, seen: Seen) -> None:
         ):
             continue
         if differs(frame, desired, key, target, live)[0]:
-            asked.append(key)
+            asked[key] = live
     looking.read_whole(frame, seen, asked)
+    for key, before in asked.items():
+        if seen.live.get(key) is before:
+            seen.unknown[key] = "who wrote the fields that differ cannot be read"
 
 
 def _compare(

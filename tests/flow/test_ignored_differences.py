@@ -92,3 +92,19 @@ def test_a_manager_that_is_not_ignored_is_healed(world: World) -> None:
     app = edited(world, deployed(world, ignore_differences=[rule]))
     app = world.run(app, until=lambda app: app.operations.count() > 1)
     assert faults.ended(world, app.operations.latest("number")).phase == "Succeeded"
+
+
+def test_while_nobody_knows_who_wrote_a_field_it_is_not_healed(world: World) -> None:
+    """The one GET that tells is refused: Unknown, which automation leaves alone; then ignored as ever."""
+    rule = {"kind": "ConfigMap", "managed_fields_managers": ["kubectl-edit"]}
+    app = deployed(world, ignore_differences=[rule])
+    refused = world.kube.faults.add("status", verb="get", resource="configmaps", code=403)
+    app = edited(world, app)
+    assert (app.sync_status, app.operations.count()) == ("Unknown", 1)
+    assert any("who wrote the fields" in text for text in faults.conditions(app, "ComparisonError"))
+    world.kube.faults.active.remove(refused)
+    world.run(app)
+    assert (app.sync_status, app.operations.count()) == ("Synced", 1)
+    held = world.kube.get("v1", "ConfigMap", "one", "shop")
+    assert held is not None
+    assert held["data"] == {"value": "edited"}
