@@ -19,15 +19,17 @@ from clusters.live import (
 )
 from clusters.services.carrying import carry_out
 from clusters.services.evaluating import assess_health, jq_places
-from clusters.services.inspecting import Lists, Log, LogRequest, events_of, list_in
+from clusters.services.inspecting import EventFeed, Lists, Log, LogRequest, Stream, events_of, list_in
 from clusters.services.probing import Probe, alive, probe
 
 __all__ = [
+    "EventFeed",
     "Lists",
     "LiveState",
     "Log",
     "LogRequest",
     "Probe",
+    "Stream",
     "alive",
     "assess_health",
     "carry_out",

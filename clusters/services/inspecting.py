@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
+
+import orjson
 
 import clusters.errors as errors
 from clusters.core.connection import Connection
@@ -20,6 +22,8 @@ from clusters.errors import ClusterError
 from clusters.kube import loop, requests
 from clusters.kube.gate import gate_of
 from clusters.kube.requests import Gate
+from clusters.kube.tuning import tuning
+from clusters.kube.watch import lines
 
 Kind = tuple[str, str]
 # Of these only names and owners are of interest: their contents stay where they are.
@@ -27,6 +31,7 @@ _METADATA_ONLY = frozenset({("", "Secret"), ("", "ConfigMap")})
 LONGEST_LOG = 5_000
 _LOG_BYTES = 16 * 1024 * 1024
 _QUIET_LOG = 3600.0
+_EVENTS_LIVE, _EVENTS_PAUSE = 300, 1.0
 
 
 @dataclass(slots=True)
@@ -77,16 +82,29 @@ def events_of(connection: Connection, obj: Manifest) -> list[Manifest]:
 
 
 async def _events_of(connection: Connection, obj: Manifest) -> list[Manifest]:
+    path, query = await _events_path(connection, obj)
+    events, _ = await _list_events(connection, path, query)
+    return events
+
+
+async def _events_path(connection: Connection, obj: Manifest) -> tuple[str, dict[str, str]]:
     metadata = obj["metadata"]
-    gate = gate_of(connection)
-    path = requests.path_of(
-        await gate.catalogue.find("", "Event"), str(metadata.get("namespace") or "default")
+    info = await gate_of(connection).catalogue.find("", "Event")
+    path = requests.path_of(info, str(metadata.get("namespace") or "default"))
+    return path, {"fieldSelector": f"involvedObject.uid={metadata['uid']}"}
+
+
+async def _list_events(
+    connection: Connection, path: str, query: dict[str, str]
+) -> tuple[list[Manifest], str]:
+    """Events, newest last, and the version of their list."""
+    url = f"{path}?{urlencode({**query, 'limit': '500'})}"
+    answer = await gate_of(connection).session.request(
+        "GET", url, verb="list", user=connection.impersonate_user
     )
-    query = {"fieldSelector": f"involvedObject.uid={metadata['uid']}", "limit": "500"}
-    answer = await gate.session.request(
-        "GET", f"{path}?{urlencode(query)}", verb="list", user=connection.impersonate_user
-    )
-    return sorted(answer.json().get("items") or (), key=_moment)
+    body = answer.json()
+    version = str((body.get("metadata") or {}).get("resourceVersion") or "")
+    return sorted(body.get("items") or (), key=_moment), version
 
 
 def _moment(event: Manifest) -> str:
@@ -118,11 +136,11 @@ class LogRequest:
         return {name: str(value) for name, value in asked.items() if value not in (None, "")}
 
 
-class Log:
-    """A log being read, chunk by chunk, from any event loop or thread; the reader sets the pace."""
+class Stream:
+    """Something being read, chunk by chunk, from any event loop or thread; the reader sets the pace."""
 
-    def __init__(self, connection: Connection, asked: LogRequest) -> None:
-        self._chunks = _chunks(connection, asked)
+    def __init__(self, chunks: Any) -> None:
+        self._chunks = chunks
         self._first: bytes | None = None
 
     async def open(self) -> None:
@@ -144,6 +162,20 @@ class Log:
 
     async def close(self) -> None:
         await asyncio.wrap_future(loop.submit(self._chunks.aclose()))
+
+
+class Log(Stream):
+    """The log of a container."""
+
+    def __init__(self, connection: Connection, asked: LogRequest) -> None:
+        super().__init__(_chunks(connection, asked))
+
+
+class EventFeed(Stream):
+    """The core Events of one object, those that are there and then each as it comes; `say` makes a chunk of one."""
+
+    def __init__(self, connection: Connection, obj: Manifest, say: Callable[[Manifest], bytes]) -> None:
+        super().__init__(_told(connection, obj, say))
 
 
 async def anext_or_none(chunks: Any) -> bytes | None:
@@ -170,3 +202,44 @@ async def _chunks(connection: Connection, asked: LogRequest) -> Any:
         with contextlib.suppress(errors.Unavailable):  # a log that breaks off has ended
             async for chunk in response.content.iter_any():
                 yield chunk
+
+
+async def _told(connection: Connection, obj: Manifest, say: Callable[[Manifest], bytes]) -> Any:
+    """List, then watch from there; listed anew when the version lapsed. Each version of an Event is told once."""
+    path, query = await _events_path(connection, obj)
+    told: dict[str, str] = {}
+    while True:
+        events, version = await _list_events(connection, path, query)
+        yield b""
+        for event in events:
+            if chunk := _new(told, event, say):
+                yield chunk
+        more = {**query, "watch": "1", "resourceVersion": version, "timeoutSeconds": str(_EVENTS_LIVE)}
+        opened = gate_of(connection).session.stream(
+            f"{path}?{urlencode(more)}",
+            verb="watch",
+            user=connection.impersonate_user,
+            silence=2 * _EVENTS_LIVE,
+        )
+        try:
+            async with opened as response:
+                async for line in lines(response):
+                    change = orjson.loads(line)
+                    if change["type"] not in ("ADDED", "MODIFIED"):
+                        break  # gone, or the version lapsed: the next list tells
+                    if chunk := _new(told, change["object"], say):
+                        yield chunk
+        except errors.Gone:
+            pass
+        except errors.Unavailable:
+            return  # the cluster is away: whoever looks asks again
+        await tuning().sleep(_EVENTS_PAUSE)
+
+
+def _new(told: dict[str, str], event: Manifest, say: Callable[[Manifest], bytes]) -> bytes:
+    metadata = event["metadata"]
+    uid, version = str(metadata.get("uid")), str(metadata.get("resourceVersion"))
+    if told.get(uid) == version:
+        return b""
+    told[uid] = version
+    return say(event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rest_framework.request import Request
@@ -27,9 +28,9 @@ KEY = {
 PROPAGATION = {"foreground": "Foreground", "background": "Background", "orphan": "Orphan"}
 
 
-def key_of(request: Request) -> ResourceKey:
+def key_of(query: Mapping[str, str]) -> ResourceKey:
     """The object that the query names. Raises HubError `bad_parameter`."""
-    parts = [request.query_params.get(name, "") for name in KEY]
+    parts = [query.get(name, "") for name in KEY]
     for name, value in zip(KEY, parts, strict=True):
         if not value and name in {"kind", "name"}:
             raise bad(name, "is needed", "?group=apps&kind=Deployment&namespace=shop&name=api")
@@ -55,7 +56,7 @@ class Resource(Door):
     )
     def get(self, request: Request, name: str) -> Response:
         app = find(request, name)
-        return Response(live.shown(live.find(app, key_of(request))))
+        return Response(live.shown(live.find(app, key_of(request.query_params))))
 
     @documented(
         "Delete one live object of the application or its tree",
@@ -72,7 +73,7 @@ class Resource(Door):
         asked = request.query_params.get("propagation", "foreground")
         if asked not in PROPAGATION:
             raise bad("propagation", f"must be one of {', '.join(PROPAGATION)}")
-        found = live.find(app, key_of(request))
+        found = live.find(app, key_of(request.query_params))
         uid = request.query_params.get("uid", "")
         done = live.delete(actor(request), app, found, uid=uid, propagation=PROPAGATION[asked])  # type: ignore[arg-type]
         nudging.look([app.id])
@@ -82,7 +83,7 @@ class Resource(Door):
 class Actions(Door):
     @documented("What can be done to a live object", answer=shapes.Actions, also=KEY)
     def get(self, request: Request, name: str) -> Response:
-        found = live.find(find(request, name), key_of(request))
+        found = live.find(find(request, name), key_of(request.query_params))
         return Response({"items": [_action(each) for each in live.actions(found)]})
 
     @documented(
@@ -108,7 +109,7 @@ class Actions(Door):
             errors["uid"] = ["must be a text"]
         if errors:
             raise InvalidDocument(errors)
-        found = live.find(app, key_of(request))
+        found = live.find(app, key_of(request.query_params))
         done = live.act(actor(request), app, found, str(verb), parameters, uid=str(uid))
         nudging.look([app.id])
         return Response(_done(done), status=202)
@@ -118,7 +119,7 @@ class KubernetesEvents(Door):
     @documented("Kubernetes Events about one live object", answer=shapes.KubernetesEvents, also=KEY)
     def get(self, request: Request, name: str) -> Response:
         app = find(request, name)
-        return Response({"items": live.events(app, live.find(app, key_of(request)))})
+        return Response({"items": live.events(app, live.find(app, key_of(request.query_params)))})
 
 
 def _action(each: Any) -> dict[str, Any]:

@@ -1,13 +1,14 @@
-"""/applications/{name}/logs: the log of a container as text, in chunks as they come (access-and-api.md 4.2).
+"""/applications/{name}/logs: the log of a container as text, in chunks as they come (access-and-api.md 4.2); and
+/resource/events/stream: the Kubernetes Events of one object as server-sent events.
 
-An asynchronous view like the event stream. While it follows, sign-in and rights are checked anew every 30 s.
+Asynchronous views like the event stream. While they follow, sign-in and rights are checked anew every 30 s.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from asgiref.sync import sync_to_async
@@ -17,8 +18,9 @@ from rest_framework.exceptions import APIException
 import hub.api.errors as errors
 from clusters.core.manifests import ResourceKey
 from clusters.errors import ClusterError
-from clusters.services import Log, LogRequest
+from clusters.services import LogRequest, Stream
 from hub.api.lists import bad
+from hub.api.live import key_of
 from hub.api.requests import actor, request_id
 from hub.api.stream import borrowed, signed_in
 from hub.errors import HubError
@@ -76,22 +78,43 @@ def _admit(request: HttpRequest, name: str) -> tuple[Any, Application]:
     return user.pk, app
 
 
+def _open_log(request: HttpRequest, app: Application) -> Stream:
+    return live.open_log(actor(request), app, _asked(request))
+
+
+def _open_events(request: HttpRequest, app: Application) -> Stream:
+    return live.open_events(app, key_of(request.GET))
+
+
 async def logs(request: HttpRequest, name: str) -> HttpResponseBase:
     """Open a log; refusals have the shape of every other failure."""
+    return await _answer(request, name, _open_log, "text/plain; charset=utf-8")
+
+
+async def events(request: HttpRequest, name: str) -> HttpResponseBase:
+    """What the cluster says about one object, and goes on saying."""
+    return await _answer(request, name, _open_events, "text/event-stream", b": still here\n\n")
+
+
+async def _answer(
+    request: HttpRequest,
+    name: str,
+    opener: Callable[[HttpRequest, Application], Stream],
+    content_type: str,
+    silence: bytes = b"",
+) -> HttpResponseBase:
     try:
         person, app = await sync_to_async(borrowed)(_admit, request, name)
         if request.method != "GET":
             return errors.answer(request, 405)
         if _open.get(person, 0) >= MOST_PER_PERSON:
             return errors.answer(request, 429)
-        asked = _asked(request)
-        log = await sync_to_async(borrowed)(live.open_log, actor(request), app, asked)
-        await log.open()
+        found = await sync_to_async(borrowed)(opener, request, app)
+        await found.open()
     except (HubError, ClusterError, APIException) as error:
         return await sync_to_async(_refusal)(error, request)
-    response = StreamingHttpResponse(
-        _text(request, name, person, log), content_type="text/plain; charset=utf-8"
-    )
+    body = _text(request, name, person, found, silence)
+    response = StreamingHttpResponse(body, content_type=content_type)
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     response["X-Content-Type-Options"] = "nosniff"
@@ -105,8 +128,10 @@ def _refusal(error: Exception, request: HttpRequest) -> HttpResponseBase:
     return JsonResponse(shaped.data, status=shaped.status_code, headers=headers)
 
 
-async def _text(request: HttpRequest, name: str, person: Any, log: Log) -> AsyncIterator[bytes]:
-    """Chunks until the log ends, an hour is over, or the right is gone."""
+async def _text(
+    request: HttpRequest, name: str, person: Any, log: Stream, silence: bytes
+) -> AsyncIterator[bytes]:
+    """Chunks until there are no more, an hour is over, or the right is gone; `silence` is said while nothing comes."""
     began = checked = time.monotonic()
     _open[person] = _open.get(person, 0) + 1
     chunks = aiter(log)
@@ -121,6 +146,8 @@ async def _text(request: HttpRequest, name: str, person: Any, log: Log) -> Async
             if done:
                 chunk, waiting = waiting.result(), None
                 yield chunk
+            elif silence:
+                yield silence
     except (StopAsyncIteration, HubError, ClusterError, APIException):
         return
     finally:

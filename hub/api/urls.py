@@ -75,6 +75,7 @@ urlpatterns = [
     path(f"{ONE}/resource", live.Resource.as_view()),
     path(f"{ONE}/resource/actions", live.Actions.as_view()),
     path(f"{ONE}/resource/events", live.KubernetesEvents.as_view()),
+    path(f"{ONE}/resource/events/stream", logs.events),
     path(f"{ONE}/logs", logs.logs),
     path("operations", operations.Operations.as_view()),
     path("operations/<uuid:key>", operations.OneOperation.as_view()),

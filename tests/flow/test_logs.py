@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -134,6 +135,64 @@ def test_a_cluster_that_does_not_answer_is_told_before_the_text(
 ) -> None:
     world.kube.faults.add("status", verb="get", resource="pods", code=503, message="down")
     assert refused(bob, "namespace=shop&pod=api") == (503, "unavailable")
+
+
+def told(world: World, reason: str, of: str = "api", name: str = "") -> dict[str, Any]:
+    pod = world.kube.get("v1", "Pod", of, "shop")
+    assert pod is not None
+    reference = {"kind": "Pod", "namespace": "shop", "name": of, "uid": pod["metadata"]["uid"]}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": name or reason.lower(), "namespace": "shop"},
+        "involvedObject": reference,
+        "type": "Warning",
+        "reason": reason,
+        "message": f"{reason} happened",
+    }
+
+
+def test_the_events_of_a_pod_come_as_they_happen(world: World, app: Application, bob: User) -> None:
+    """Those that are there, then each new one and each that changes; of other objects none."""
+    world.kube.create(told(world, "Pulled"))
+
+    @async_to_sync
+    async def read() -> list[dict[str, Any]]:
+        client = AsyncClient()
+        await sync_to_async(client.force_login)(bob)
+        path = "/api/v1/applications/web/resource/events/stream?kind=Pod&namespace=shop&name=api"
+        answer = await client.get(path)
+        assert (answer.status_code, answer["Content-Type"]) == (200, "text/event-stream")
+        chunks = aiter(answer.streaming_content)
+        found = [await anext(chunks)]
+        for event in (told(world, "Elsewhere", of="foreign"), told(world, "Killing")):
+            await sync_to_async(world.kube.create)(event)
+        found.append(await anext(chunks))
+        again = {"count": 2, "message": "Killing happened again"}
+        await sync_to_async(world.kube.patch)("v1", "Event", "killing", again, "shop")
+        found.append(await anext(chunks))
+        await chunks.aclose()
+        return [json.loads(chunk.partition(b"data: ")[2]) for chunk in found]
+
+    events = read()
+    assert [(each["reason"], each["count"]) for each in events] == [
+        ("Pulled", 1),
+        ("Killing", 1),
+        ("Killing", 2),
+    ]
+    assert not logs._open
+
+
+def test_c5_events_of_other_objects_are_not_streamed(app: Application, bob: User) -> None:
+    @async_to_sync
+    async def asked(query: str) -> tuple[int, str]:
+        client = AsyncClient()
+        await sync_to_async(client.force_login)(bob)
+        answer = await client.get(f"/api/v1/applications/web/resource/events/stream?{query}")
+        return answer.status_code, answer.json()["code"]
+
+    assert asked("kind=Pod&namespace=shop&name=foreign") == (404, "not_found")
+    assert asked("namespace=shop&name=api") == (400, "bad_parameter")
 
 
 def test_b7_a_lost_right_ends_a_log_that_is_followed(

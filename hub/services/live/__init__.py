@@ -7,7 +7,7 @@ what a person does to it. May not: HTTP, and anything that Git decides (that is 
 from hub.services.live.acting import Done, act, actions, delete
 from hub.services.live.finding import Found, find
 from hub.services.live.growing import orphans_in, tree
-from hub.services.live.reading import events, open_log, shown
+from hub.services.live.reading import events, open_events, open_log, shown
 
 __all__ = [
     "Done",
@@ -17,6 +17,7 @@ __all__ = [
     "delete",
     "events",
     "find",
+    "open_events",
     "open_log",
     "orphans_in",
     "shown",

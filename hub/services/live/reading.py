@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.conf import settings
@@ -9,7 +10,7 @@ from django.conf import settings
 import hub.services.audit as audit
 from clusters.core.diff import Masker
 from clusters.core.manifests import LAST_APPLIED_ANNOTATION, Manifest, ResourceKey
-from clusters.services import Log, LogRequest, events_of
+from clusters.services import EventFeed, Log, LogRequest, events_of
 from hub.errors import HubError
 from hub.models import Application
 from hub.services.actors import Actor
@@ -39,18 +40,28 @@ def _clean(obj: Manifest) -> Manifest:
 
 def events(app: Application, found: Found) -> list[dict[str, Any]]:
     """Kubernetes Events about this very object, oldest first. Raises ClusterError."""
-    return [
-        {
-            "type": event.get("type") or "",
-            "reason": event.get("reason") or "",
-            "message": str(event.get("message") or event.get("note") or "")[:MOST_MESSAGE],
-            "count": event.get("count") or 1,
-            "first_seen": event.get("firstTimestamp") or event.get("eventTime"),
-            "last_seen": event.get("lastTimestamp") or event.get("eventTime"),
-            "source": (event.get("source") or {}).get("component") or event.get("reportingComponent") or "",
-        }
-        for event in events_of(app.cluster.connection(), found.obj)
-    ]
+    return [_event(event) for event in events_of(app.cluster.connection(), found.obj)]
+
+
+def open_events(app: Application, key: ResourceKey) -> EventFeed:
+    """The same as server-sent events that go on; `open()` it before the answer begins. Raises NotFound, ClusterError."""
+    return EventFeed(app.cluster.connection(), find(app, key).obj, _as_message)
+
+
+def _as_message(event: Manifest) -> bytes:
+    return b"event: kubernetes-event\ndata: " + json.dumps(_event(event)).encode() + b"\n\n"
+
+
+def _event(event: Manifest) -> dict[str, Any]:
+    return {
+        "type": event.get("type") or "",
+        "reason": event.get("reason") or "",
+        "message": str(event.get("message") or event.get("note") or "")[:MOST_MESSAGE],
+        "count": event.get("count") or 1,
+        "first_seen": event.get("firstTimestamp") or event.get("eventTime"),
+        "last_seen": event.get("lastTimestamp") or event.get("eventTime"),
+        "source": (event.get("source") or {}).get("component") or event.get("reportingComponent") or "",
+    }
 
 
 def open_log(actor: Actor, app: Application, asked: LogRequest) -> Log:
