@@ -357,24 +357,52 @@ def test_a_cron_job_runs_now(world: HubWorld, stack: Application, alice: Api) ->
     assert [parent["name"] for parent in nodes(alice, stack)["Job", job["name"]]["parents"]] == ["nightly"]
 
 
-def test_events_of_an_object(world: HubWorld, stack: Application, bob: Api, charlie: Api) -> None:
-    pod = world.get("Pod", pod_of(bob, stack))
+def note(world: HubWorld, pod: dict[str, Any], reason: str) -> None:
     reference = {"kind": "Pod", "namespace": world.namespace, "name": pod["metadata"]["name"]}
     world.kube.create(
         {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {"name": "noted", "namespace": world.namespace},
+            "metadata": {"name": reason.lower(), "namespace": world.namespace},
             "involvedObject": {**reference, "apiVersion": "v1", "uid": pod["metadata"]["uid"]},
-            "reason": "Noted",
+            "reason": reason,
             "message": "somebody looked",
             "type": "Normal",
             "lastTimestamp": "2026-01-01T00:00:00Z",
         }
     )
+
+
+def test_events_of_an_object(world: HubWorld, stack: Application, bob: Api, charlie: Api) -> None:
+    pod = world.get("Pod", pod_of(bob, stack))
+    note(world, pod, "Noted")
     path = at(stack, "resource/events", "", "Pod", pod["metadata"]["name"])
     assert "Noted" in [event["reason"] for event in bob.get(path).json()["items"]]
     assert charlie.get(path).status_code == 404
+
+
+def test_events_of_an_object_are_streamed(world: HubWorld, stack: Application, bob: Api) -> None:
+    pod = world.get("Pod", pod_of(bob, stack))
+    note(world, pod, "Before")
+
+    @async_to_sync
+    async def read() -> str:
+        client = AsyncClient()
+        await sync_to_async(client.force_login)(await User.objects.aget(username="bob"))
+        path = at(stack, "resource/events/stream", "", "Pod", pod["metadata"]["name"])
+        answer = await client.get(f"/api/v1{path}")
+        assert answer.status_code == 200
+        said, noted = "", False
+        async for chunk in answer.streaming_content:
+            said += chunk.decode()
+            if "Before" in said and not noted:
+                noted = True
+                await sync_to_async(note)(world, pod, "After")
+            if "After" in said:
+                break
+        return said
+
+    assert "somebody looked" in read()
 
 
 def test_the_pod_of_a_hook_belongs_to_the_application(world: HubWorld, stack: Application, bob: Api) -> None:
