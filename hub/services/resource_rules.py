@@ -23,6 +23,12 @@ from hub.errors import HubError
 
 log = structlog.get_logger(__name__)
 _LARGEST = 1024 * 1024
+CUSTOMIZATIONS = "resource.customizations"
+_PARTS = {
+    "health.lua": "health",
+    "ignoreDifferences": "ignoreDifferences",
+    "knownTypeFields": "knownTypeFields",
+}
 _lock = threading.Lock()
 
 
@@ -62,11 +68,31 @@ def read_file(name: str, version: tuple[str, float, int] = ("", 0.0, 0)) -> File
         doc: Any = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)
         if doc is not None and not isinstance(doc, dict):
             raise _unreadable(name, "it is no map")
-        resources = read_argocd_resources(_decoded(doc or {}))
+        doc = _spread(doc or {})
+        resources = read_argocd_resources(_decoded(doc))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise _unreadable(name, str(error)) from None
-    health = {**read_health((doc or {}).get("health")), **read_argocd_health(doc or {})}
+    health = {**read_health(doc.get("health")), **read_argocd_health(doc)}
     return FileRules(health, resources, version)
+
+
+def _spread(doc: dict[str, Any]) -> dict[str, Any]:
+    """An argocd-cm that says all customizations in one text, `<group>/<Kind>` to a map, as one with a key for each."""
+    data = doc.get("data") if doc.get("kind") == "ConfigMap" else doc
+    old = data.get(CUSTOMIZATIONS) if isinstance(data, dict) else None
+    if not isinstance(data, dict) or old is None:
+        return doc
+    entries = yaml.load(old, Loader=yaml.CSafeLoader) if isinstance(old, str) else old
+    if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
+        raise ValueError(f"{CUSTOMIZATIONS} has to be a map of <group>/<Kind> to maps")
+    spread = {
+        f"{CUSTOMIZATIONS}.{part}.{str(kind).replace('/', '_')}": entry[name]
+        for kind, entry in entries.items()
+        for name, part in _PARTS.items()
+        if name in entry
+    }
+    whole = {**spread, **data}
+    return {**doc, "data": whole} if doc.get("kind") == "ConfigMap" else whole
 
 
 def _decoded(doc: dict[str, Any]) -> dict[str, Any]:

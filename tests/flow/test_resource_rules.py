@@ -53,6 +53,32 @@ def test_differences_that_the_hub_ignores_are_no_drift(world: World, file: Path)
     assert faults.ended(world, app.operations.latest("number")).phase == "Succeeded"
 
 
+OLD_FORM = """kind: ConfigMap
+data:
+  resource.customizations: |
+    ConfigMap:
+      health.lua: |
+        return {status = "Degraded", message = "as it was said before"}
+      ignoreDifferences: |
+        jsonPointers: [/data/value]
+      health.lua.useOpenLibs: true
+    example.com/*:
+      knownTypeFields: [{field: spec, type: core/v1/PodSpec}]
+"""
+
+
+def test_customizations_in_one_text_count_as_well(world: World, file: Path) -> None:
+    """The older form of an argocd-cm, which Argo CD still reads."""
+    app = deployed(world)
+    file.write_text(OLD_FORM)
+    world.kube.patch("v1", "ConfigMap", "one", {"data": {"value": "edited"}}, "shop")
+    world.run(app)
+    assert (app.sync_status, app.health_status) == ("Synced", "Degraded")
+    assert app.health_message == "Caused by ConfigMap:shop/one: as it was said before"
+    file.write_text("resource.customizations: [x]")
+    assert "has to be a map of <group>/<Kind>" in str(resource_rules_can_be_read()[0])
+
+
 def test_excluded_kinds_are_not_seen_not_pruned_and_said(world: World, file: Path) -> None:
     """What was managed before it was excluded stays in the cluster, whatever Git says."""
     app = deployed(world)
