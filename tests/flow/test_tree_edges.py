@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from tests.flow.conftest import World
@@ -80,14 +81,22 @@ def test_volumes_and_composed_resources_are_in_the_tree_and_can_be_opened(world:
     claim = world.kube.get("platform.example.com/v1", "Database", "orders", "shop")
     assert claim is not None
     composite = world.kube.create(
-        {"apiVersion": "platform.example.com/v1", "kind": "XDatabase", "metadata": {"name": "orders-1"}}
+        {
+            "apiVersion": "platform.example.com/v1",
+            "kind": "XDatabase",
+            "metadata": {"name": "orders-1"},
+            "spec": {"claimRef": {**reference(claim), "namespace": "shop"}},
+        }
     )
     instance = world.kube.create(owned(composite, "rds.example.com/v1", "Instance", name="orders-1-db"))
     subnet = world.kube.create(
         owned(claim, "vpc.example.com/v1", "Subnet", name="orders-net", namespace="shop")
     )
     world.kube.patch(
-        "platform.example.com/v1", "XDatabase", "orders-1", {"spec": {"resourceRefs": [reference(instance)]}}
+        "platform.example.com/v1",
+        "XDatabase",
+        "orders-1",
+        {"spec": {"resourceRefs": [reference(instance)]}},
     )
     named = {"resourceRef": reference(composite), "crossplane": {"resourceRefs": [reference(subnet)]}}
     world.kube.patch("platform.example.com/v1", "Database", "orders", {"spec": named}, "shop")
@@ -113,3 +122,37 @@ def test_volumes_and_composed_resources_are_in_the_tree_and_can_be_opened(world:
     )
     foreign = api.get(f"/applications/{app.name}/resource?group=rds.example.com&kind=Instance&name=foreign")
     assert foreign.status_code == 404
+
+
+def test_c5_a_reference_makes_nobody_s_object_a_child(world: World) -> None:
+    """A custom resource may name anything; only what names it back, or is owned by it, is shown and may be touched."""
+    world.kube.create(NAMESPACE)
+    world.kube.create({**NAMESPACE, "metadata": {"name": "other"}})
+    world.kube.create(definition("platform.example.com", "Database", "Namespaced"))
+    spec = {"containers": [{"name": "main", "image": "example.com/secret:1"}]}
+    for space in ("shop", "other"):
+        metadata = {"name": "foreign", "namespace": space}
+        world.kube.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    references = [
+        {"apiVersion": "v1", "kind": "Pod", "name": "foreign", "namespace": space}
+        for space in ("shop", "other")
+    ]
+    references.append({"apiVersion": "v1", "kind": "Namespace", "name": "other"})
+    manifest = {
+        "apiVersion": "platform.example.com/v1",
+        "kind": "Database",
+        "metadata": {"name": "thief", "namespace": "shop"},
+        "spec": {"resourceRef": references[0], "resourceRefs": references},
+    }
+    world.commit({"deploy/all.yaml": json.dumps(manifest)})
+    app = world.run(world.application(sync_policy={"automated": {}}))
+    assert app.sync_status == "Synced", app.conditions
+    api = Api(factories.user("alice", "owner", world.project))
+    nodes = api.get(f"/applications/{app.name}/tree").json()["nodes"]
+    assert [node["name"] for node in nodes] == ["thief"]
+    for query in (
+        "kind=Pod&namespace=shop&name=foreign",
+        "kind=Pod&namespace=other&name=foreign",
+        "kind=Namespace&name=other",
+    ):
+        assert api.get(f"/applications/{app.name}/resource?{query}").status_code == 404

@@ -3,7 +3,7 @@
 Inferred edges, each from the child's or the parent's own fields: Service to its Endpoints (same name) and
 EndpointSlices (label); StatefulSet to the claims of its templates (name); claim to its volume; ServiceAccount to its
 token Secrets (annotation); Certificate to its Secret (annotation); a Crossplane claim to its composite
-(`spec.resourceRef`); Flux Kustomization and HelmRelease to what they applied (labels).
+(`spec.resourceRef` and back by `spec.claimRef`); Flux Kustomization and HelmRelease to what they applied (labels).
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def parents_of(objects: Mapping[ResourceKey, Manifest]) -> dict[ResourceKey, tup
     downwards: dict[ResourceKey, list[ResourceKey]] = defaultdict(list)
     for key, obj in objects.items():
         for child in _children_named_by(key, obj):
-            downwards[child].append(key)
+            if _says_so(objects.get(child, {}), key):
+                downwards[child].append(key)
     claims = _claim_prefixes(objects)
     found = {}
     for key, obj in objects.items():
@@ -85,7 +86,7 @@ def _claim_prefixes(objects: Mapping[ResourceKey, Manifest]) -> dict[tuple[str, 
 
 
 def _children_named_by(key: ResourceKey, obj: Manifest) -> Iterator[ResourceKey]:
-    """Children that only their parent names."""
+    """Children that their parent names."""
     reference = dig(obj, "spec", "resourceRef") or dig(obj, "spec", "crossplane", "resourceRef")
     if isinstance(reference, dict) and text(reference, "apiVersion") and key.namespace:
         yield ResourceKey(
@@ -94,6 +95,15 @@ def _children_named_by(key: ResourceKey, obj: Manifest) -> Iterator[ResourceKey]
             text(reference, "namespace"),
             text(reference, "name"),
         )
+
+
+def _says_so(child: Manifest, parent: ResourceKey) -> bool:
+    """Whether the child names that parent, too: else whoever writes a reference could take anybody's object for theirs."""
+    claim = dig(child, "spec", "claimRef")
+    if not isinstance(claim, dict):
+        return False
+    names = (text(claim, name) for name in ("kind", "namespace", "name"))
+    return ResourceKey(group_of(claim), *names) == parent
 
 
 def references_of(key: ResourceKey, obj: Manifest) -> Iterator[ResourceKey]:

@@ -108,7 +108,20 @@ INFERRED = [
                 }
             },
         ),
-        obj("XDatabase", "orders-1", "platform.example.com/v1", namespace=""),
+        obj(
+            "XDatabase",
+            "orders-1",
+            "platform.example.com/v1",
+            namespace="",
+            spec={
+                "claimRef": {
+                    "apiVersion": "platform.example.com/v1",
+                    "kind": "Database",
+                    "namespace": "shop",
+                    "name": "orders",
+                }
+            },
+        ),
     ),
     (
         obj("Kustomization", "apps", "kustomize.toolkit.fluxcd.io/v1"),
@@ -141,6 +154,17 @@ INFERRED = [
 def test_edges_that_kubernetes_leaves_unsaid(parent: dict[str, Any], child: dict[str, Any]) -> None:
     tree = resource_tree([key_of(parent)], [child, parent])
     assert edges(tree)[str(key_of(child))] == [str(key_of(parent))]
+
+
+@pytest.mark.parametrize(
+    "claim", [None, "x", {"kind": "Database", "namespace": "shop", "name": "orders"}, {"apiVersion": "v1"}]
+)
+def test_a_reference_takes_no_object_that_does_not_say_so_itself(claim: Any) -> None:
+    """Whoever may write a custom resource could else have anybody's object for a child, and delete it."""
+    reference = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "foreign", "namespace": "shop"}
+    parent = obj("Database", "orders", "platform.example.com/v1", spec={"resourceRef": reference})
+    foreign = obj("Deployment", "foreign", "apps/v1", spec={"claimRef": claim})
+    assert list(edges(resource_tree([key_of(parent)], [parent, foreign]))) == [str(key_of(parent))]
 
 
 @pytest.mark.parametrize("name", ["data-db", "data-db-x", "data-dbx-0", "other-db-0", "data-db-0-0"])
