@@ -199,7 +199,7 @@ def _next_look(frame: Frame, seen: Seen, work: Work | None) -> datetime:
     """When somebody must look again without being told; below a minute a timer of this process does it."""
     running = work is not None and not work.ended
     failed = bool(frame.memory.get("failures"))
-    moments = (work.wait_until if work else None, _timer(frame), frame.kept_until)
+    moments = (work.wait_until if work else None, _timer(frame), frame.kept_until, frame.source_again)
     timers = [moment for moment in moments if moment is not None]
     facts = schedule.LookFacts(
         now=timezone.now(),

@@ -74,6 +74,8 @@ class Frame:
     another_waits: bool = False
     # The status is kept from an earlier look, until then at most (7.4).
     kept_until: datetime | None = None
+    # A source could not be read for a reason that may pass: when it is tried again without being told.
+    source_again: datetime | None = None
 
     @property
     def resource_rules(self) -> ResourceRules:

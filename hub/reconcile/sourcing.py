@@ -10,6 +10,7 @@ from functools import cached_property
 from django.conf import settings
 from django.utils import timezone
 
+import hub.reconcile.reaching as reaching
 import hub.render as render
 import hub.services.statements as statements
 import hub.source as source
@@ -30,10 +31,10 @@ from clusters.core.manifests import (
 from clusters.core.plan import index_desired
 from guard.fields import fernet
 from hub.core.manifest_sets import ManifestSet, join, pack, unpack
-from hub.core.sources import RefTable, Resolution, Source, normalise_url, parse_sources
+from hub.core.sources import Resolution, Source, parse_sources
 from hub.errors import SourceError
 from hub.models import ManifestSet as StoredSet
-from hub.models import Repository, SourceState
+from hub.models import SourceState
 from hub.reconcile.caching import Cache
 from hub.reconcile.frame import Catalogue, Frame
 
@@ -117,7 +118,11 @@ def bring_up(frame: Frame, catalogue: Catalogue, *, anew: bool = False) -> Desir
         except SourceError as error:
             problem = _problem(frame, states, error)
         digest = _joined(frame, states) if problem is None else app.manifest_digest
-    if problem is None:
+    lost = problem is None and not digest
+    if lost and anew:
+        why = SourceError("RepositoryUnavailable", "a rendered source is no longer kept", permanent=False)
+        digest, problem = app.manifest_digest, _problem(frame, states, why)
+    if problem is None and not lost:
         app.manifest_digest, app.revisions = digest, [state.revision for state in states]
     desired = load(frame, digest, catalogue, tuple(app.revisions))
     if problem is None and not desired.loaded and not anew:
@@ -224,57 +229,15 @@ def _bring_sources(frame: Frame, states: list[SourceState]) -> None:
         raise SourceError("InvalidSource", "the sources changed; look again", permanent=False)
     for state, entry in zip(states, sources, strict=True):
         parameters = hashlib.sha256(canonical_json(frame.app.sources[state.index])).hexdigest()
-        _check_reachable(frame, state)
+        reaching.check(frame, state)
         if state.wanted == state.revision and state.input_key and state.parameters == parameters:
             continue
-        _render(frame, state, entry, parameters)
-
-
-def _check_reachable(frame: Frame, state: SourceState) -> None:
-    """The Repository that serves this source, polled at least once. Raises SourceError."""
-    url = str(frame.app.sources[state.index].get("repoURL", ""))
-    repository = state.repository
-    if repository is None or not _serves(repository, url, frame):
-        raise SourceError(
-            "SourceNotPermitted",
-            f"repository {url} is not registered for project {frame.app.project.name}",
-            "register it, or ask an owner of the project",
-        )
-    if state.error_code:
-        raise SourceError(state.error_code, state.error_message)
-    if not state.wanted and repository.refs:
-        _resolve(state, str(frame.app.sources[state.index].get("tagPrefix") or ""))
-    if repository.error_code:
-        raise SourceError(repository.error_code, repository.error_message, permanent=False)
-    if not state.wanted:
-        frame.result.poll.append(repository.id)
-        raise SourceError(
-            "RepositoryUnavailable", f"{repository.url} has not been listed yet", permanent=False
-        )
-
-
-def _serves(repository: Repository, url: str, frame: Frame) -> bool:
-    """Judged again here: a row changed by SQL reads no other Project's mirror."""
-    permitted = repository.project_id in (None, frame.app.project_id)
-    return permitted and repository.normal_url == normalise_url(url)
-
-
-def _resolve(state: SourceState, tag_prefix: str) -> None:
-    """A new source of a Repository that was listed already: no request is needed to know its commit."""
-    assert state.repository is not None
-    found = source.obtain(
-        state.repository.access(),
-        [source.Wanted(state.target_revision, tag_prefix)],
-        root=settings.HUB_MIRROR_DIR,
-        source_limits=settings.HUB_SOURCE_LIMITS,
-        table=RefTable.from_json(state.repository.refs),
-    )
-    state.wanted = found.resolutions[0].sha
-    state.ref_name = (found.resolutions[0].ref or found.resolutions[0].name)[:255]
-    # Unless a poll was faster: what it wrote is newer, and this pass is followed by another.
-    values = {"wanted": state.wanted, "ref_name": state.ref_name}
-    unmoved = "id = %s AND wanted = '' AND target_revision = %s"
-    statements.update(SourceState, values, unmoved, [state.id, state.target_revision])
+        try:
+            _render(frame, state, entry, parameters)
+        except SourceError as error:
+            reaching.try_again(frame, error)
+            raise
+        frame.memory.pop("source_tries", None)
 
 
 def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) -> None:
@@ -289,6 +252,7 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) ->
             [resolution],
             root=settings.HUB_MIRROR_DIR,
             source_limits=settings.HUB_SOURCE_LIMITS,
+            patient=False,
         )
     except (source.RefMoved, source.MirrorCorrupt) as error:
         frame.result.poll.append(state.repository.id)
@@ -312,12 +276,12 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) ->
 
 
 def _joined(frame: Frame, states: list[SourceState]) -> str:
-    """One manifest set for all sources, in order; a single source is its own."""
+    """One manifest set for all sources, in order; a single source is its own. Empty when one is no longer kept."""
     if len(states) == 1:
         return states[0].manifest_digest
     sets = [found for state in states if (found := _fetch(state.manifest_digest)) is not None]
     if len(sets) != len(states):
-        raise SourceError("RepositoryUnavailable", "a rendered source is no longer kept", permanent=False)
+        return ""
     return keep(join(sets, frame.mask_key))
 
 
@@ -360,7 +324,7 @@ def render_at(frame: Frame, revisions: list[str]) -> tuple[str, list[str]]:
         raise SourceError("InvalidSource", f"{len(entries)} revisions are needed, one per source")
     sets, shas = [], []
     for state, entry, revision in zip(states, entries, revisions, strict=True):
-        if state.repository is None or not _serves(state.repository, entry.repo_url, frame):
+        if state.repository is None or not reaching.serves(state.repository, entry.repo_url, frame):
             raise SourceError("SourceNotPermitted", f"repository {entry.repo_url} is not registered")
         found = source.obtain(
             state.repository.access(),

@@ -97,12 +97,13 @@ def obtain(
     root: Path,
     table: RefTable | None = None,
     source_limits: SourceLimits = DEFAULT_LIMITS,
+    patient: bool = True,
 ) -> Obtained:
     """List (unless a table is given), resolve, fetch what is missing; if a ref moved meanwhile, list once more.
 
     Raises SourceError, also when only one of `wanted` does not exist.
     """
-    found = obtain_each(access, wanted, root=root, table=table, source_limits=source_limits)
+    found = obtain_each(access, wanted, root=root, table=table, source_limits=source_limits, patient=patient)
     resolutions = []
     for outcome in found.outcomes:
         if isinstance(outcome, SourceError):
@@ -118,10 +119,12 @@ def obtain_each(
     root: Path,
     table: RefTable | None = None,
     source_limits: SourceLimits = DEFAULT_LIMITS,
+    patient: bool = True,
 ) -> ObtainedEach:
     """As `obtain`, with one fetch for all that exist; a target that does not is told in its place.
 
-    Raises SourceError for what concerns the whole Repository (unreachable, refused, mirror not writable).
+    Raises SourceError for what concerns the whole Repository (unreachable, refused, mirror not writable); Busy, at once
+    unless `patient`, while another fetch of the mirror is under way.
     """
     extra = [each.target_revision for each in wanted if each.target_revision.startswith("refs/")]
     refs = table or poll(access, extra_refs=extra, source_limits=source_limits)
@@ -132,15 +135,15 @@ def obtain_each(
 
     outcomes = outcomes_now()
     try:
-        return ObtainedEach(refs, outcomes, _ensure(nothing, outcomes, root))
+        return ObtainedEach(refs, outcomes, _ensure(nothing, outcomes, root, patient))
     except RefMoved:
         refs = poll(access, extra_refs=extra, source_limits=source_limits)
         outcomes = outcomes_now()
     except SourceError as error:
         if error.code != "RevisionNotFound":
             raise
-    outcomes = tuple(_alone(nothing, outcome, root) for outcome in outcomes)
-    return ObtainedEach(refs, outcomes, _ensure(nothing, outcomes, root))
+    outcomes = tuple(_alone(nothing, outcome, root, patient) for outcome in outcomes)
+    return ObtainedEach(refs, outcomes, _ensure(nothing, outcomes, root, patient))
 
 
 def _outcome(refs: RefTable, wanted: Wanted, mirror: Mirror) -> Resolution | SourceError:
@@ -156,15 +159,21 @@ def _outcome(refs: RefTable, wanted: Wanted, mirror: Mirror) -> Resolution | Sou
         return error
 
 
-def _ensure(mirror: Mirror, outcomes: Sequence[Resolution | SourceError], root: Path) -> Mirror:
+def _ensure(
+    mirror: Mirror, outcomes: Sequence[Resolution | SourceError], root: Path, patient: bool
+) -> Mirror:
     good = [each for each in outcomes if isinstance(each, Resolution)]
-    return ensure(mirror.access, good, root=root, source_limits=mirror.limits) if good else mirror
+    if not good:
+        return mirror
+    return ensure(mirror.access, good, root=root, source_limits=mirror.limits, patient=patient)
 
 
-def _alone(mirror: Mirror, outcome: Resolution | SourceError, root: Path) -> Resolution | SourceError:
+def _alone(
+    mirror: Mirror, outcome: Resolution | SourceError, root: Path, patient: bool
+) -> Resolution | SourceError:
     """Fetch one Revision by itself, so that the one that cannot be had is known."""
     try:
-        _ensure(mirror, [outcome], root)
+        _ensure(mirror, [outcome], root, patient)
     except RefMoved as error:
         raise SourceError(
             "RepositoryUnavailable", f"the refs moved while they were fetched: {error}", permanent=False

@@ -144,16 +144,17 @@ def ensure(
     *,
     root: Path,
     source_limits: SourceLimits = DEFAULT_LIMITS,
+    patient: bool = True,
 ) -> Mirror:
     """A mirror below `root` that holds these Revisions, after at most one fetch for all that is missing.
 
-    Raises SourceError as `poll` does, RevisionNotFound for a commit the server does not have, and RefMoved when
+    Who is not `patient` leaves at once with Busy when another fetch of this mirror is under way. Raises SourceError as `poll` does, RevisionNotFound for a commit the server does not have, and RefMoved when
     a ref moved between listing and fetching: then list once more (`hub.source.obtain` does).
     """
     mirror = Mirror(access, mirror_folder(root, access), tuple(revisions), source_limits)
     if all(mirror.has(each.sha) for each in revisions) and mirror.folder.is_dir():
         return mirror
-    with _locked(mirror.folder):
+    with _locked(mirror.folder, _LOCK_PATIENCE_S if patient else 0.0):
         first = not (mirror.folder / "HEAD").exists()
         if first:
             _remove(mirror.folder)
@@ -218,15 +219,15 @@ def _unwritable(what: str, done: Completed) -> SourceError:
 
 
 @contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the lock file of a mirror. Raises SourceError RepositoryUnavailable when another holds it too long."""
+def _locked(folder: Path, patience: float = _LOCK_PATIENCE_S) -> Iterator[None]:
+    """Hold the lock file of a mirror. Raises Busy when another holds it too long."""
     try:
         folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(folder.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise _disk(error) from error
     try:
-        deadline = time.monotonic() + _LOCK_PATIENCE_S
+        deadline = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
 import zlib
 
 import pytest
 
-from hub.models import Application, SourceState
-from hub.reconcile import operating
+import hub.source as source
+from hub.models import Application, ManifestSet, SourceState
+from hub.reconcile import operating, reconcile
 from hub.services import repositories
 from tests import gitserver
 from tests.flow import faults
@@ -141,6 +143,53 @@ def test_h10_a_lost_render_is_no_empty_render(world: World, web: Application) ->
     world.run(web)
     assert faults.names(world) == ["one", "two"]
     assert (operation.phase, web.sync_status) == ("Succeeded", "Synced")
+
+
+def test_h10_one_lost_source_of_two_is_rendered_again(world: World) -> None:
+    world.kube.create(NAMESPACE)
+    world.commit({"one/c.yaml": config("one"), "two/c.yaml": config("two")})
+    sources = [{"repo_url": world.repository.url, "path": path} for path in ("one", "two")]
+    app = world.run(world.application(sources=sources, sync_policy=AUTOMATED))
+    assert faults.names(world) == ["one", "two"]
+    faults.forget_sets()
+    look(world, app)
+    assert faults.codes(app) == set()
+    assert app.sync_status == "Synced"
+    kept = set(ManifestSet.objects.values_list("digest", flat=True))
+    states = SourceState.objects.filter(application=app).values_list("manifest_digest", flat=True)
+    assert kept == {*states, app.manifest_digest}
+
+
+def test_a_pass_does_not_wait_for_the_fetch_of_another(world: World, web: Application) -> None:
+    """It ends at once, says so, and looks again soon; the fetch was of another process of this host."""
+    world.commit({"deploy/c.yaml": config("three")})
+    world.poll()
+    mirror = world.folder / "mirrors" / f"{world.repository.id}.git"
+    source.close_all()
+    shutil.rmtree(mirror)
+    with mirror.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = reconcile(web.id)
+        assert result.again_in_s is not None
+        assert result.again_in_s <= 2
+        assert faults.codes(web) == {"RepositoryUnavailable"}
+        assert web.sync_status == "Synced", "the status is kept for a while"
+    world.run(web)
+    assert faults.codes(web) == set()
+
+
+def test_a_commit_that_cannot_be_fetched_is_tried_again_on_the_ladder(world: World, web: Application) -> None:
+    world.commit({"deploy/c.yaml": config("three")})
+    world.poll()
+    source.close_all()
+    shutil.rmtree(world.folder / "mirrors" / f"{world.repository.id}.git")
+    away = world.repository_path.rename(world.folder / "away.git")
+    waits = [round(reconcile(web.id).again_in_s or 0) for _ in range(3)]
+    assert waits[:2] == [30, 120]
+    assert waits[2] <= 200, "the kept status ends before the next step"
+    away.rename(world.repository_path)
+    world.run(web)
+    assert "source_tries" not in web.memory
 
 
 def test_h10_a_lost_render_and_a_lost_repository_prune_nothing(world: World, web: Application) -> None:
