@@ -8,6 +8,7 @@ a program's behaviour surprise the caller: `run` always answers with `Completed`
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,18 @@ from dataclasses import dataclass, field
 from guard.child.process import LIMITS_NOT_SET, MIB, TIMED_OUT, Limits, Process, signal_name
 from guard.child.worker import ChildFailed, Turn, Worker
 
-__all__ = ["MIB", "NOT_STARTED", "ChildFailed", "Completed", "Limits", "Turn", "Worker", "run"]
+__all__ = [
+    "CALLED_OFF",
+    "MIB",
+    "NOT_STARTED",
+    "ChildFailed",
+    "Completed",
+    "Limits",
+    "Turn",
+    "Worker",
+    "call_off",
+    "run",
+]
 
 NOT_STARTED = 127
 _DEFAULTS = Limits()
@@ -40,6 +52,12 @@ class Completed:
         return self.returncode == 0 and not self.killed and not self.reason
 
 
+CALLED_OFF = "called off: the process that started it is ending"
+# Whoever is in it was not reaped, so that its number is nobody else's.
+_running: set[Process] = set()
+_lock = threading.Lock()
+
+
 def run(
     argv: Sequence[str],
     *,
@@ -56,14 +74,27 @@ def run(
         child = Process(argv, env, cwd, limits, piped_stdin=input is not None)
     except (OSError, ValueError) as error:
         return Completed(NOT_STARTED, reason=f"not started: {error}")
+    with _lock:
+        _running.add(child)
     try:
         child.send(input or b"", close=True)
         reason = child.pump(deadline, lambda: child.drained)
     finally:
+        with _lock:
+            _running.discard(child)
         child.end(0 if child.overflow else limits.grace_s)
-    if reason == TIMED_OUT:
+    if child.called_off:
+        reason = CALLED_OFF
+    elif reason == TIMED_OUT:
         reason = f"timed out after {wall_s:g} s"
     return _completed(child, reason)
+
+
+def call_off() -> None:
+    """End every program that `run` waits for: this process is about to end. Each answers with reason CALLED_OFF."""
+    with _lock:
+        for child in _running:
+            child.call_off()
 
 
 def _completed(child: Process, reason: str) -> Completed:

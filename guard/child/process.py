@@ -68,6 +68,7 @@ class Process:
         self.stderr = bytearray()
         self.exited = False
         self.overflow = False
+        self.called_off = False
         self._outgoing = bytearray()
         self._close_stdin = False
         self._exit_seen = 0.0
@@ -185,6 +186,11 @@ class Process:
             self._signal(signal.SIGKILL)
         self.process.wait()
         self.release()
+
+    def call_off(self) -> None:
+        """From another thread: the group is asked to end, and whoever serves the pipes sees it."""
+        self.called_off = True
+        self._signal(signal.SIGTERM)
 
     def release(self) -> None:
         """Close our side without touching the process."""

@@ -14,11 +14,12 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from guard.child import Completed
+from guard.child import CALLED_OFF, Completed
 from guard.redact import redact
 from hub.core.sources import RepositoryAccess, RepositoryUrl, shown
 from hub.core.sources.backoff import parse_retry_after
 from hub.errors import SourceError
+from hub.source.throttle import Busy
 
 _MAX_TEXT = 500
 _HEADER = re.compile(r"<= Recv header: ?(.*)$", re.MULTILINE)
@@ -83,6 +84,8 @@ def failure(done: Completed, access: RepositoryAccess, url: RepositoryUrl, trace
     """The error a failed Git call means: SourceError, MirrorCorrupt or RefMoved."""
     words = done.stderr.decode("utf-8", "replace")
     where = shown(url.url)
+    if done.reason == CALLED_OFF:
+        return Busy("RepositoryUnavailable", f"{where}: {CALLED_OFF}", permanent=False)
     if done.reason.startswith("timed out"):
         return _unavailable(where, "no answer in time")
     if done.killed or done.returncode == 127:

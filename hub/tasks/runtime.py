@@ -20,6 +20,8 @@ from typing import Any
 import structlog
 from django.db import close_old_connections
 
+from guard import child
+
 log = structlog.get_logger(__name__)
 Work = Callable[[uuid.UUID], None]
 # Polls at once: more than one host and credential gets (6), so that a slow host leaves places to the others.
@@ -27,6 +29,8 @@ POLLS = 8
 ERRANDS = 4
 # A cluster with a pass that has lasted so long is slow, and gets no more than a quarter of the places.
 SLOW_S = 5.0
+# How long the end of the process waits for programs that it started.
+PATIENCE_S = 15.0
 
 
 class Runtime:
@@ -124,8 +128,20 @@ class Runtime:
         pools = (self._pool, self._polls, self._errands)
         for pool in pools:
             pool.shutdown(wait=False, cancel_futures=True)
+        ended = threading.Event()
+        hurry = threading.Thread(target=self._hurry, args=(ended,), name="hurry", daemon=True)
+        hurry.start()
         for pool in pools:
             pool.shutdown(wait=True)
+        ended.set()
+        hurry.join()
+
+    def _hurry(self, ended: threading.Event) -> None:
+        """A fetch may take minutes, an operator waits for less: another process fetches (H14)."""
+        patience = PATIENCE_S
+        while not ended.wait(patience):
+            patience = 1.0
+            child.call_off()
 
     def _run(self, application_id: uuid.UUID) -> None:
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ from hub.reconcile import reconcile, sourcing
 from hub.services import hints as repository_hints
 from hub.services import leases, looks, polling, repositories
 from hub.source import throttle
-from hub.tasks import hints
+from hub.tasks import hints, runtime
 from tests.flow import faults
 from tests.flow.conftest import DANA, World
 from tests.flow.faults import NAMESPACE, Killed, config
@@ -388,3 +389,20 @@ def test_two_threads_that_poll_one_repository_list_once(
     for thread in threads:
         thread.join()
     assert len(listings) == 1
+
+
+def test_h14_a_worker_that_ends_calls_off_a_poll_that_hangs_and_leaves_it_to_others(
+    world: World, web: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "PATIENCE_S", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"https://127.0.0.1:{silent.getsockname()[1]}/shop/a.git"
+        made = repositories.create(DANA, {"url": address})
+        with faults.worker():
+            hints.poll(str(made.id))
+            connected = silent.accept()[0]
+            # The answer never comes; the end of the worker does not wait for it.
+        connected.close()
+        made.refresh_from_db()
+        assert (made.state, made.error_code, made.failures, made.lease_until) == ("Unknown", "", 0, None)
+        assert made.id in polling.due() or polling.soon(made.id, timedelta(seconds=2))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from guard.child import MIB, ChildFailed, Limits, Worker, run
+from guard.child import CALLED_OFF, MIB, ChildFailed, Completed, Limits, Worker, call_off, run
 
 PATH = {"PATH": "/usr/bin:/bin"}
 QUICK = Limits(grace_s=0.1)
@@ -36,6 +37,24 @@ def test_input_goes_in_and_both_outputs_come_out() -> None:
     done = run(["sh", "-c", "cat; echo oops >&2; exit 3"], input=b"hello", env=PATH)
     assert (done.returncode, done.stdout, done.stderr) == (3, b"hello", b"oops\n")
     assert (done.killed, done.reason, done.ok) == (False, "", False)
+
+
+def test_programs_that_are_waited_for_can_be_called_off_from_another_thread(tmp_path: Path) -> None:
+    begun, found = tmp_path / "pid", list[Completed]()
+    script = f"echo $$ > {begun}.new; mv {begun}.new {begun}; sleep 1000 & wait"
+    waiting = threading.Thread(target=lambda: found.append(run(["sh", "-c", script], env=PATH)))
+    waiting.start()
+    assert eventually(begun.exists)
+
+    def ended() -> bool:
+        call_off()
+        return not waiting.is_alive()
+
+    assert eventually(ended)
+    assert [(done.killed, done.reason) for done in found] == [(True, CALLED_OFF)]
+    assert is_gone(int(begun.read_text()))
+    call_off()
+    assert run(["true"], env=PATH).ok, "what begins later is not meant"
 
 
 def test_large_input_and_output_do_not_block_each_other() -> None:
