@@ -6,7 +6,7 @@ again from live and Git, and only an equal digest, counted votes and matching po
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Any
 
@@ -60,13 +60,14 @@ def _demand(frame: Frame, work: Work) -> Demand | None:
     return found
 
 
-def guards_prunes(frame: Frame, keys: Iterable[ResourceKey]) -> bool:
+def guards_prunes(frame: Frame, keys: Collection[ResourceKey]) -> bool:
     """Whether a policy asks for consent before these go. A heal restores what was applied last, and deletes nothing that
     people want to be asked about (sync-semantics.md 12 rule 14)."""
     prune = [{"key": str(key), "uid": ""} for key in sorted(keys)]
     if not prune or not approvals.any_policy():
         return False
     plan = {"changes": [], "change_count": 0, "prune": prune, "prune_count": len(prune)}
+    plan["namespaces"] = sorted({key.namespace for key in keys} - {""})
     return approvals.demand_for(frame.app, "prune", {**plan, "hooks": [], "hook_count": 0}) is not None
 
 
@@ -189,6 +190,9 @@ def _described(frame: Frame, work: Work) -> dict[str, Any]:
         "kind": plan.kind,
         "pinned": pinning.moves(frame, desired),
         "namespace": plan.namespace,
+        "namespaces": sorted(
+            {task.key.namespace for task in plan.tasks if task.active and not task.in_place} - {""}
+        ),
         "cluster": str(frame.app.cluster_id),
         "manifests": desired.digest,
         "shas": list(desired.revisions),
@@ -226,6 +230,8 @@ def _authors(frame: Frame, work: Work) -> tuple[frozenset[str], bool]:
             known = _written(state, old, new)
         except (SourceError, source.RefMoved, source.MirrorCorrupt):
             known, complete = _alone(state, new), False
+        # Of a first deployment only the planned commit is looked at, and the card says so.
+        complete = complete and bool(old)
         found |= known
     return frozenset(found), complete
 

@@ -341,3 +341,32 @@ def test_a_deletion_says_who_asked_for_it_and_what_it_is_about(world: World, blu
     identity = operating.works.read(blue.operations.first()).plan.identity
     assert identity["app_uid"] == str(blue.id)
     assert identity["cluster_uid"]
+
+
+def test_a_first_deployment_says_that_only_the_planned_commit_was_looked_at(
+    world: World, leads: tuple[User, User]
+) -> None:
+    policy()
+    world.commit({"deploy/ns.yaml": NAMESPACE})
+    world.commit({"deploy/config.yaml": CONFIG % ("a", "blue")})
+    app = world.application(sync_policy=AUTOMATED)
+    world.run(app, until=_waits)
+    row = _open()
+    assert row.authors
+    assert not row.authors_complete
+
+
+def test_a_policy_of_a_namespace_asks_wherever_the_plan_writes(
+    world: World, blue: Application, leads: tuple[User, User]
+) -> None:
+    """An object may name another namespace than the destination of its application."""
+    policy(scope={"namespaces": ["elsewhere"]})
+    world.commit({"deploy/config.yaml": CONFIG % ("a", "green")})
+    world.poll()
+    world.run(blue, until=lambda a: _colour(world) == "green")
+    there = OTHER.replace("{name: other}", "{name: other, namespace: elsewhere}")
+    world.commit({"deploy/there.yaml": there % "red"})
+    world.poll()
+    world.run(blue, until=_waits)
+    assert _open().plan["namespaces"] == ["elsewhere"]
+    assert world.kube.get("v1", "ConfigMap", "other", "elsewhere") is None

@@ -222,12 +222,14 @@ def test_a_replayed_click_votes_once(cast: Cast, chat: Chat, row: ApprovalReques
     assert votes(row) == []
 
 
-def test_a_bad_signature_is_401_never_500_at_the_door(chat: Chat, row: ApprovalRequest) -> None:
+def test_f13_a_bad_signature_is_401_never_500_at_the_door(chat: Chat, row: ApprovalRequest) -> None:
     """54, by HTTP: nothing of a refused body is kept, and nothing happens."""
     body = urlencode({"payload": json.dumps(chat.click("UDAN", chat.buttons(row)["hub:approve"]))}).encode()
     good = chat.signed(body)
-    old = chat.signed(body, str(int(chat.time().timestamp()) - 360))
+    old, future = (chat.signed(body, str(int(chat.time().timestamp()) + away)) for away in (-360, 360))
     cases = [
+        future,
+        {**good, "X-Slack-Request-Timestamp": "9" * 400},
         {},
         {**good, "X-Slack-Request-Timestamp": "abc"},
         {**good, "X-Slack-Signature": "v0=" + "0" * 64},

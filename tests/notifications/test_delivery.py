@@ -111,7 +111,7 @@ def test_an_idempotent_webhook_is_repeated_with_the_same_key(time_: FakeClock) -
         assert len(hook.requests) == 2
 
 
-def test_retry_after_freezes_only_that_channel(slack: SlackServer, time_: FakeClock) -> None:
+def test_f16_retry_after_freezes_only_that_channel(slack: SlackServer, time_: FakeClock) -> None:
     """39: 429 for #a with 30 s: #b at once, #a after 30 s, no attempt counted."""
     slack_service(slack)
     subscribe("slack:#a", "slack:#b", events=["sync-failed"])
@@ -130,7 +130,7 @@ def test_retry_after_freezes_only_that_channel(slack: SlackServer, time_: FakeCl
     assert Delivery.objects.filter(attempts=1, state="sent").count() == 2
 
 
-def test_an_hour_of_silence_drains_in_order(slack: SlackServer, time_: FakeClock) -> None:
+def test_h16_an_hour_of_silence_drains_in_order(slack: SlackServer, time_: FakeClock) -> None:
     """40: channel down 60 min, 30 events of one app, up again: in order or folded, none twice, none lost."""
     slack_service(slack)
     subscribe("slack:#a", events=["deployed"])

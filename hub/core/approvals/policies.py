@@ -59,7 +59,8 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a plan is about. `plan` is its summary: prune_count, change_count, hook_count and lists of keys."""
+    """What a plan is about. `plan` is its summary: prune_count, change_count, hook_count and lists of keys; `namespaces`
+    where it writes, `pinned` when it goes back to a pinned state."""
 
     kind: str
     project: str
@@ -100,22 +101,23 @@ def matches(policy: Policy, subject: Subject) -> bool:
     kinds |= {"prune"} if subject.plan.get("prune_count") else set()
     kinds |= {"rollback"} if subject.plan.get("pinned") else set()
     named = (
-        (policy.projects, subject.project),
-        (policy.applications, subject.application),
-        (policy.namespaces, subject.namespace),
-        (policy.clusters, subject.cluster),
+        (policy.projects, [subject.project]),
+        (policy.applications, [subject.application]),
+        # The destination, and wherever else the plan writes.
+        (policy.namespaces, [subject.namespace, *subject.plan.get("namespaces", ())]),
+        (policy.clusters, [subject.cluster]),
     )
     return (
         bool(kinds & set(policy.kinds))
-        and all(_any(globs, name) for globs, name in named)
+        and all(_any(globs, names) for globs, names in named)
         and parse_selector(policy.app_selector).matches(subject.app_labels)
         and parse_selector(policy.cluster_selector).matches(subject.cluster_labels)
         and _when(policy.when, subject.plan)
     )
 
 
-def _any(globs: Sequence[str], name: str) -> bool:
-    return not globs or any(compile_glob(glob).matches(name) for glob in globs)
+def _any(globs: Sequence[str], names: Sequence[str]) -> bool:
+    return not globs or any(compile_glob(glob).matches(name) for glob in globs for name in names)
 
 
 def _when(text: str, plan: Mapping[str, Any]) -> bool:

@@ -103,6 +103,16 @@ def test_a_sync_that_prunes_is_a_prune_too() -> None:
     assert matches(policy, pruning)
 
 
+def test_a_plan_is_judged_by_where_it_goes_and_what_it_goes_back_to() -> None:
+    plan = {"namespaces": ["kube-system"], "pinned": True}
+    going = Subject(kind="sync", project="shop-prod", application="web", namespace="shop", plan=plan)
+    require = _policy().require
+    assert matches(Policy("p", require, namespaces=("kube-*",)), going)
+    assert matches(Policy("p", require, namespaces=("shop",)), going)
+    assert not matches(Policy("p", require, namespaces=("default",)), going)
+    assert matches(Policy("p", require, kinds=("rollback",)), going)
+
+
 def test_the_card_lists_what_is_asked() -> None:
     policy = _policy()
     demand = combine([policy])
