@@ -55,19 +55,32 @@ def redact(text: str, secrets: Iterable[str] = (), *, limit: int = 0) -> str:
 
 
 class LogFilter(logging.Filter):
-    """Passes every record through `redact`, its traceback included."""
+    """Passes every record through `redact`, its traceback included.
+
+    `cut`: expressions whose first group stays, and what follows it in the match goes: secrets by their place.
+    """
+
+    def __init__(self, cut: Iterable[str] = ()) -> None:
+        super().__init__()
+        self._cut = [re.compile(each) for each in cut]
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.msg, str):
-            record.msg, record.args = redact(record.getMessage()), None
+            record.msg, record.args = self._clean(record.getMessage()), None
         elif isinstance(record.msg, dict):
-            record.msg = {k: redact(v) if isinstance(v, str) else v for k, v in record.msg.items()}
+            record.msg = {k: self._clean(v) if isinstance(v, str) else v for k, v in record.msg.items()}
         if record.exc_info:
             # Formatters drop what is not in the message, and would print it unredacted where they do not.
-            text = redact(logging.Formatter().formatException(record.exc_info))
+            text = self._clean(logging.Formatter().formatException(record.exc_info))
             if isinstance(record.msg, dict):
                 record.msg["exception"] = text
             else:
                 record.msg = f"{record.msg}\n{text}"
             record.exc_info = record.exc_text = None
         return True
+
+    def _clean(self, text: str) -> str:
+        text = redact(text)
+        for pattern in self._cut:
+            text = pattern.sub(rf"\1{MASK}", text)
+        return text

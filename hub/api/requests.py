@@ -7,11 +7,21 @@ import uuid
 from typing import Any
 
 import structlog
+from django.http import HttpRequest
+from django_structlog.middlewares import RequestMiddleware
 
 from hub.services.actors import Actor
 from hub.services.guessing import address_of
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+class Logged(RequestMiddleware):
+    """A line per request, with the address that the audit has too: no header of a caller is believed."""
+
+    def prepare(self, request: HttpRequest) -> None:
+        structlog.contextvars.bind_contextvars(ip=address_of(request))
+        super().prepare(request)
 
 
 def request_id(request: Any) -> str:
