@@ -27,6 +27,7 @@ from hub.models import (
 )
 from hub.services.guessing import LIMITS
 from hub.tasks import nudges
+from notifications.models import Service
 from tests.hub import factories
 from tests.hub.approvals import opened, policy
 
@@ -367,3 +368,26 @@ def test_ad4_a_confirmation_also_says_the_call_and_the_command(
         "/admin/hub/application/", {"action": "sync", "_selected_action": [world["application"].pk]}
     )
     assert "hub app sync NAME" in asked.content.decode()
+
+
+def test_f10_what_is_written_on_pages_of_notifications_is_audited(
+    browser: Client, world: dict[str, Any]
+) -> None:
+    """Who changed the secret of a channel is known; the secret itself is not in the audit."""
+    url = reverse("admin:notifications_service_add")
+    form = {"name": "hooks", "type": "webhook", "project": "", "recipients": "", "projects": ""}
+    text = "url: https://hooks.example.com\nheaders: [{name: Authorization, value: 'Bearer %s'}]"
+    assert browser.post(url, form | {"settings_text": text % SENTINEL}).status_code == 302
+    row = Service.objects.get(name="hooks")
+    browser.post(change_url(row), form | {"settings_text": text % f"{SENTINEL}-new"})
+    order = {"action": "enable", "_selected_action": [str(row.pk)]}
+    browser.post(list_url(Service), order)
+    browser.post(change_url(row).replace("/change/", "/delete/"), {"post": "yes"})
+    rows = AuditEvent.objects.filter(resource="service", object_name=str(row)).order_by("id")
+    assert list(rows.values_list("action", "actor_name", "via", "outcome")) == [
+        ("create", "dana", "admin", "done"),
+        ("update", "dana", "admin", "done"),
+        ("enable", "dana", "admin", "done"),
+        ("delete", "dana", "admin", "done"),
+    ]
+    assert SENTINEL not in str(list(AuditEvent.objects.values()))

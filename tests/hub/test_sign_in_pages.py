@@ -41,3 +41,13 @@ def test_a11_a_failure_says_nothing_of_the_account(page: str, dana: User, alice:
         answer = Client().post(page, {"username": username, "password": "wrong"})
         said.add((answer.status_code, re.sub(r'value="[^"]{64}"', "", answer.content.decode())))
     assert len(said) == 1
+
+
+@pytest.mark.parametrize("page", ["/approvals/7", "/link/nothing"])
+def test_e1_pages_for_people_take_no_script_from_anywhere(page: str, dana: User) -> None:
+    browser = Client()
+    for _ in ("nobody", "dana"):
+        answer = browser.get(page)
+        assert answer["Content-Security-Policy"].startswith("default-src 'none'")
+        assert (answer["X-Content-Type-Options"], answer["X-Frame-Options"]) == ("nosniff", "DENY")
+        browser.force_login(dana)
