@@ -69,6 +69,8 @@ def _flag(request: HttpRequest, name: str) -> bool:
 def _admit(request: HttpRequest, name: str) -> tuple[Any, Application]:
     """Who asks, and the Application if the caller may see it; read from the database now."""
     user = signed_in(request)
+    if not name.isprintable():
+        raise rights.NotFound("application")
     visible = rights.visible_applications(user).select_related("project", "cluster")
     app = visible.filter(name=name).first()
     if app is None:

@@ -53,6 +53,8 @@ class Feed:
     def admit(self) -> User:
         """Who asks, and whether the Application is visible, read from the database now. Raises like a view."""
         user = signed_in(self.request)
+        if not self.application.isprintable():
+            raise rights.NotFound("application")
         if self.application:
             app = rights.visible_applications(user).filter(name=self.application).only("id").first()
             if app is None:

@@ -53,5 +53,7 @@ def test_e4_an_address_with_a_nul_is_nowhere(dana: User) -> None:
     assert Client().post("/api/v1/webhooks/a%00b", {}).status_code == 404
     browser = Client()
     browser.force_login(dana)
+    for path in ("logs?namespace=shop&pod=a", "stream", "diff", "tree"):
+        assert Api(dana).get(f"/applications/a%00b/{path}").status_code in {400, 404}
     for query in ("q=a%00b", "project=a%00b", "sync=a%00b"):
         assert browser.get(f"/admin/hub/application/?{query}").status_code in {200, 302}
