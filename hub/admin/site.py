@@ -42,16 +42,18 @@ class HubSite(BaseSite):  # type: ignore[misc]
         username = str(request.POST.get("username", "")).lower()[:1000].replace("\0", "")
         address, device = guessing.address_of(request), request.COOKIES.get(guessing.DEVICE_COOKIE, "")
         try:
-            guessing.check(username, address, device)
+            with guessing.turn():
+                guessing.check(username, address, device)
+                response = super().login(request, shown)
+                signed_in = response.status_code == 302
+                if signed_in:
+                    guessing.succeeded(username, device)
+                else:
+                    guessing.failed(username, address, device)
         except guessing.TooManyLogins as error:
             wait = {"Retry-After": str(int(error.retry_after) + 1)}
             return HttpResponse("Too many failed sign-ins: wait and try again.", status=429, headers=wait)
-        response = super().login(request, shown)
-        signed_in = response.status_code == 302
-        if signed_in:
-            guessing.succeeded(username, device)
-        else:
-            guessing.failed(username, address, device)
+        if not signed_in:
             # The form comes back empty: no text of a request is shown on a page that anybody may open (A11).
             response.context_data["form"].data = {}
         audit.record(

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -28,6 +31,10 @@ LIMITS = {
     LoginFailures.Kind.ADDRESS: 20,
     LoginFailures.Kind.DEVICE: 5,
 }
+# Checking a password takes 100 MB for a moment, and counts only when it is over: few at once in a process, the others
+# in line, and no more of them than that.
+AT_ONCE, IN_FLIGHT = 4, 50
+_hashing, _in_flight = threading.BoundedSemaphore(AT_ONCE), threading.BoundedSemaphore(IN_FLIGHT)
 DEVICE_COOKIE = "hub-device"
 DEVICE_AGE = timedelta(days=180)
 
@@ -51,6 +58,21 @@ def address_of(request: Any) -> str:
         return str(ipaddress.ip_address(address))
     except ValueError:
         return ""
+
+
+@contextmanager
+def turn() -> Iterator[None]:
+    """Around `check`, the password and `failed`, so that those who guess side by side are counted as well (A6).
+
+    Raises TooManyLogins when too many are in line.
+    """
+    if not _in_flight.acquire(blocking=False):
+        raise TooManyLogins(1.0)
+    try:
+        with _hashing:
+            yield
+    finally:
+        _in_flight.release()
 
 
 def check(username: str, address: str, device: str = "") -> None:

@@ -24,10 +24,12 @@ def sign_in(request: HttpRequest, who: Actor, username: str, password: str) -> U
     # No name holds a NUL, and PostgreSQL takes none.
     username = username[:LONGEST].lower().replace("\0", "")
     device = request.COOKIES.get(guessing.DEVICE_COOKIE, "")
-    guessing.check(username, who.address, device)
-    user = authenticate(request, username=username, password=password[:LONGEST])
+    with guessing.turn():
+        guessing.check(username, who.address, device)
+        user = authenticate(request, username=username, password=password[:LONGEST])
+        if not isinstance(user, User):
+            guessing.failed(username, who.address, device)
     if not isinstance(user, User):
-        guessing.failed(username, who.address, device)
         audit.record(who, "sign in", resource="account", name=username[:64], outcome="failed", level=3)
         raise HubError("sign_in_failed", "the name or the password is wrong", status=401)
     guessing.succeeded(username, device)

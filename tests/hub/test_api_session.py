@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -110,6 +111,34 @@ def test_a5_the_lock_is_in_the_database(dana: User) -> None:
     assert row.count == 5
     assert "dana" not in row.key
     assert sign_in(Api()).status_code == 429
+
+
+def test_a6_passwords_are_checked_few_at_once_and_no_crowd_is_let_in() -> None:
+    """Each check takes 100 MB: a crowd at the door would end the process, and guess in the time of one count."""
+    inside, most, go = 0, 0, threading.Event()
+    lock, refused = threading.Lock(), []
+
+    def one() -> None:
+        nonlocal inside, most
+        try:
+            with guessing.turn():
+                with lock:
+                    inside += 1
+                    most = max(most, inside)
+                go.wait(20)
+                with lock:
+                    inside -= 1
+        except guessing.TooManyLogins as error:
+            refused.append(error.status)
+            if len(refused) == 20:
+                go.set()
+
+    crowd = [threading.Thread(target=one) for _ in range(guessing.IN_FLIGHT + 20)]
+    for thread in crowd:
+        thread.start()
+    for thread in crowd:
+        thread.join()
+    assert (most, refused) == (guessing.AT_ONCE, [429] * 20)
 
 
 def test_a1_a_new_password_ends_sessions_and_tokens(alice: User) -> None:
