@@ -46,6 +46,16 @@ def test_the_card_shows_what_is_asked_and_by_which_buttons(cast: Cast, chat: Cha
     assert (stored.request, stored.round, stored.digest, stored.action) == (row, 1, row.digest, "approve")
 
 
+def test_a_hub_that_hears_no_clicks_shows_a_card_without_their_buttons(cast: Cast, chat: Chat) -> None:
+    """Slack could not bring them: people decide behind the link."""
+    chat.configure()
+    policy(destinations=["slack:#ops"])
+    row = opened(cast.app)
+    chat.told()
+    assert [*chat.buttons(row)] == ["hub:open"]
+    assert not CardToken.objects.exists()
+
+
 def test_a_vote_is_a_line_and_the_end_rewrites_the_card(cast: Cast, chat: Chat) -> None:
     """The card goes where the policy says; everything later follows it, although nobody subscribed."""
     policy(destinations=["slack:#ops"])

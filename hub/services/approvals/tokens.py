@@ -13,6 +13,7 @@ from typing import Any
 import hub.services.approvals.requests as requests
 import hub.services.approvals.telling as telling
 from hub.models import ApprovalRequest, CardToken
+from notifications import services as notifications
 
 ACTIONS = ("approve", "reject", "withdraw")
 _ASKING = {"approval-requested", "approval-voted", "approval-approved"}
@@ -23,8 +24,9 @@ def digest_of(token: str) -> str:
 
 
 def with_buttons(mapping: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The mapping with buttons for the card, while its request can still be decided in the round of the event."""
-    if mapping.get("name") not in _ASKING:
+    """The mapping with buttons for the card, while its request can still be decided in the round of the event, where
+    the hub can hear a click on them."""
+    if mapping.get("name") not in _ASKING or not notifications.hears_clicks():
         return mapping
     asked = mapping.get("approval") or {}
     row = ApprovalRequest.objects.filter(
