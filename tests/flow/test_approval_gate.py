@@ -370,3 +370,19 @@ def test_a_policy_of_a_namespace_asks_wherever_the_plan_writes(
     world.run(blue, until=_waits)
     assert _open().plan["namespaces"] == ["elsewhere"]
     assert world.kube.get("v1", "ConfigMap", "other", "elsewhere") is None
+
+
+def test_a_dry_run_in_between_takes_no_votes_away(
+    world: World, blue: Application, leads: tuple[User, User]
+) -> None:
+    policy()
+    world.commit({"deploy/config.yaml": CONFIG % ("a", "green")})
+    world.poll()
+    world.run(blue, until=_waits)
+    row = _open()
+    _vote(leads[0], row)
+    world.sync(blue, dry_run=True)
+    world.run(blue, until=lambda a: a.operations.first().wait.get("code") == "approval")
+    _vote(leads[1], row)
+    world.run(blue, until=lambda a: _colour(world) == "green")
+    assert ApprovalRequest.objects.count() == 1

@@ -161,7 +161,7 @@ def ended(operation: SyncOperation) -> None:
     """The operation is over: its approval is done or failed; one that still waited for it is cancelled.
 
     What waited for a superseded operation is left to its successor, which supersedes it or takes it over; what it left
-    behind at its own end is the question no more.
+    behind at its own end is the question no more, unless it was a dry run.
     """
     if statements.exists(_ANY_OPEN, [statements.key(operation.application_id), *_UNDECIDED]):
         _close(operation)
@@ -170,7 +170,7 @@ def ended(operation: SyncOperation) -> None:
 @transaction.atomic
 def _close(operation: SyncOperation) -> None:
     mine = Q(operation=operation.id, state=State.EXECUTING)
-    if operation.phase != SyncOperation.Phase.SUPERSEDED:
+    if operation.phase != SyncOperation.Phase.SUPERSEDED and not operation.request.get("dry_run"):
         waits = SyncOperation.objects.filter(id=OuterRef("asked_for"), phase__in=UNFINISHED)
         others = ~Exists(waits.exclude(id=operation.id))
         mine |= Q(others, application=operation.application_id, state__in=requests.OPEN)
