@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 
 from django.contrib.auth import authenticate, login
 from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
 
 import hub.services.audit as audit
 import hub.services.guessing as guessing
@@ -37,6 +39,22 @@ def sign_in(request: HttpRequest, who: Actor, username: str, password: str) -> U
     somebody = replace(who, kind="user", id=str(user.pk), name=user.username, is_admin=user.is_superuser)
     audit.record(somebody, "sign in", resource="account", name=username, level=2)
     return user
+
+
+def prove(who: Actor, user: User, password: str) -> datetime:
+    """Somebody who is signed in gives the password once more, for what asks for a fresh proof (ID4): the moment of it.
+
+    As slow to guess as signing in. Raises HubError `wrong_password`, TooManyLogins.
+    """
+    with guessing.turn():
+        guessing.check(user.username, who.address)
+        known = user.check_password(password[:LONGEST])
+        if not known:
+            guessing.failed(user.username, who.address)
+    if not known:
+        audit.record(who, "prove", resource="account", name=user.username, outcome="failed", level=3)
+        raise HubError("wrong_password", "the password is another one", status=403)
+    return timezone.now()
 
 
 def remember_device(response: HttpResponseBase, user: User, *, secure: bool) -> None:

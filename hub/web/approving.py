@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 import hub.web.pages as pages
 from hub.errors import HubError
 from hub.models import ApprovalRequest, User
-from hub.services import approvals
+from hub.services import approvals, signing_in
 from hub.services.approvals import Decided
 from hub.tasks import nudges
 
@@ -57,7 +57,8 @@ def _decided(request: HttpRequest, user: User, row: ApprovalRequest) -> Decided:
     if what == "review":
         return approvals.review(who, user, number, text=reason)
     if what == "break-glass":
-        ticket, proof = given.get("ticket", ""), user.last_login
+        ticket, password = given.get("ticket", ""), given.get("password", "")
+        proof = signing_in.prove(who, user, password) if password else user.last_login
         return approvals.break_glass(
             who, user, number, digest=digest, reason=reason, ticket=ticket, proof_at=proof
         )

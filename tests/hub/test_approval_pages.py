@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -103,6 +104,19 @@ def test_the_glass_is_broken_and_reviewed_on_the_page(cast: Cast, row: ApprovalR
     assert decide(browser(cast.dan), row, "review", reason="it was needed").status_code == 200
     row.refresh_from_db()
     assert row.break_glass["reviewed_by"] == "dan"
+
+
+def test_an_old_sign_in_breaks_no_glass_until_the_password_is_given_again(
+    cast: Cast, row: ApprovalRequest
+) -> None:
+    client, why = browser(cast.alice), {"reason": "down", "ticket": "INC-1"}
+    User.objects.filter(pk=cast.alice.pk).update(last_login=timezone.now() - timedelta(hours=1))
+    assert "give your password again" in decide(client, row, "break-glass", **why).content.decode()
+    wrong = decide(client, row, "break-glass", password="guessed", **why)
+    assert (wrong.status_code, "the password is another one" in wrong.content.decode()) == (403, True)
+    right = decide(client, row, "break-glass", password="alice-has-a-long-password", **why)
+    assert "Glass broken by alice" in right.content.decode()
+    assert AuditEvent.objects.filter(action="prove", outcome="failed", actor_name="alice").count() == 1
 
 
 # -- the admin site

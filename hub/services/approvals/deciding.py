@@ -255,7 +255,7 @@ def _break_glass(
         return Refusal("session_needed", "breaking the glass needs a person at a signed-in session")
     now = timezone.now()
     if now - proof_at > PROOF_LIVES:
-        return Refusal("proof_needed", "your sign-in is older than ten minutes: sign out and in, and repeat")
+        return Refusal("proof_needed", "your sign-in is older than ten minutes: give your password again")
     voter = people.voter(user, row.application.project)
     if not voter.active or not all(voter.subjects & set(names) for names in demand.break_glass):
         return Refusal("no_permission", "the policies do not let you break the glass")
