@@ -90,7 +90,8 @@ def mapping(
     app: Application, event: Happened, context: Mapping[str, Any], seq: int, now: datetime
 ) -> dict[str, Any]:
     """The mapping of one event: every key always present, absent things as empty values."""
-    changes = list(context.get("changes") or ())
+    # The operation of the same pass that heals drift is another story.
+    changes = list(context.get("changes") or ()) if event.name != "drift-detected" else []
     # What stayed as it was is only counted, unless it is what a message about health must name.
     told = [one for one in changes if one.get("action") != "unchanged" or one.get("health") == "Degraded"]
     held = (app.memory or {}).get("state") or {}

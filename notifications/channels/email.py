@@ -191,7 +191,7 @@ def _judged(code: int, answer: object, stage: str) -> DeliveryError:
         return DeliveryError(f"smtp_{code}", sentence, kind="passing", answer=text)
     if stage == "recipient":
         return DeliveryError("recipient_refused", sentence, "check the address", kind="message", answer=text)
-    if stage == "message":
+    if stage in ("data", "message"):
         return DeliveryError(f"smtp_{code}", sentence, kind="message", answer=text)
     return DeliveryError(
         f"smtp_{code}", sentence, "check the settings of the service", kind="service", answer=text

@@ -30,6 +30,7 @@ KNOWN = SECRETS | {"appID", "installationID", "enterpriseBaseURL"}
 MAX_DESCRIPTION = 140
 MAX_COMMENT = 65_536
 _MANY = "too many statuses"
+_PAGES = 20
 Part = Mapping[str, Any]
 
 
@@ -183,21 +184,38 @@ def _commented(api: _Api, repo: str, sha: str, step: Step) -> Receipt:
         [one["number"] for one in pulls if one.get("state") == "open"] if isinstance(pulls, list) else []
     )
     for number in numbers[:10]:
-        comments = base.read_json(api.call("GET", f"{repo}/issues/{number}/comments?per_page=100"))
-        ours = [one for one in comments or [] if step.request["mark"] in str(one.get("body", ""))]
-        if ours:
-            api.call("PATCH", f"{repo}/issues/comments/{ours[0]['id']}", step.request["body"])
+        ours = _comment_with(api, repo, number, step.request["mark"])
+        if ours is not None:
+            api.call("PATCH", f"{repo}/issues/comments/{ours['id']}", step.request["body"])
         else:
             api.call("POST", f"{repo}/issues/{number}/comments", step.request["body"])
     return Receipt({}, f"{len(numbers)} pull requests")
+
+
+def _token_of(payload: object) -> object:
+    """Others' deployments may carry anything, texts too."""
+    return payload.get("hub_delivery") if isinstance(payload, Mapping) else None
+
+
+def _comment_with(api: _Api, repo: str, number: int, mark: str) -> Any:
+    """The comment of a pull request that carries our mark, however many there are; None when there is none."""
+    for page in range(1, _PAGES + 1):
+        path = f"{repo}/issues/{number}/comments?per_page=100&page={page}"
+        found = base.read_json(api.call("GET", path)) or []
+        ours = next((one for one in found if mark in str(one.get("body", ""))), None)
+        if ours is not None or len(found) < 100:
+            return ours
+    return None
 
 
 def ask(step: Step, settings: Mapping[str, Any], network: Network, owed: Owed) -> Receipt | None:
     """Look for what carries the token of this Delivery. Raises DeliveryError when GitHub cannot be asked."""
     api, repo, sha = _Api(settings, network), f"/repos/{step.request['repo']}", step.request["sha"]
     if step.name == "deployment":
-        found = base.read_json(api.call("GET", f"{repo}/deployments?sha={sha}&per_page=100"))
-        ours = [one for one in found or [] if (one.get("payload") or {}).get("hub_delivery") == owed.token]
+        # By what was asked for: a deployment of a branch carries the commit that the branch had by then.
+        ref = quote(str(step.request["body"]["ref"]), safe="")
+        found = base.read_json(api.call("GET", f"{repo}/deployments?ref={ref}&per_page=100"))
+        ours = [one for one in found or [] if _token_of(one.get("payload")) == owed.token]
     else:
         found = base.read_json(api.call("GET", f"{repo}/commits/{sha}/check-runs?per_page=100"))
         ours = [one for one in (found or {}).get("check_runs", []) if one.get("external_id") == owed.token]

@@ -59,9 +59,20 @@ def refused(url: str) -> DeliveryError | None:
 
 def prepare(message: Message, recipient: str, _settings: Mapping[str, Any], _owed: Owed) -> list[Step]:
     part = message.parts.get(TYPE) or message.parts.get(OLD_TYPE) or {}
-    card = part.get("adaptiveCard")
-    card = card if isinstance(card, Mapping) and card else _card(message, part)
-    return [Step("post", {"recipient": recipient, "body": _wrapped(card)}, "blind")]
+    return [Step("post", {"recipient": recipient, "body": _body(message, part)}, "blind")]
+
+
+def _body(message: Message, part: Mapping[str, Any]) -> dict[str, Any]:
+    """`adaptiveCard` wins, then `template`: a card, a message that carries one, or a connector's card to translate."""
+    card, template = part.get("adaptiveCard"), part.get("template")
+    if isinstance(card, Mapping) and card:
+        return _wrapped(card)
+    if not isinstance(template, Mapping) or not template:
+        return _wrapped(_card(message, part))
+    if template.get("type") == "message" and isinstance(template.get("attachments"), list):
+        return dict(template)
+    is_card = template.get("type") == "AdaptiveCard"
+    return _wrapped(template if is_card else _card(message, {**part, **template}))
 
 
 def _wrapped(card: Mapping[str, Any]) -> dict[str, Any]:
@@ -150,7 +161,8 @@ def carry_out(step: Step, settings: Mapping[str, Any], network: Network, _: Owed
 
 def plainer(step: Step) -> Step:
     """The card as one text, for a card that is too large."""
-    card = step.request["body"]["attachments"][0]["content"]
+    attachments = step.request["body"].get("attachments") or [{}]
+    card = attachments[0].get("content") or {}
     texts = [str(one.get("text", "")) for one in card.get("body") or [] if isinstance(one, Mapping)]
     text = "\n\n".join(text for text in texts if text)[:2000] or "A notification could not be shown"
     short = {"type": "AdaptiveCard", "version": "1.4", "body": [_text(text)]}

@@ -29,9 +29,13 @@ def explain(event_key: str, recipient: str = "") -> list[str]:
     found = route(copy.data, config, clock.now())
     name, _, to = recipient.partition(":")
     names = [name] if name else sorted({service.name for service in config.services})
-    lines = [line for one in names for line in routing.explain(found, one, to)]
-    lines += [f"{problem['where']}: {problem['sentence']}" for problem in copy.problems]
     rows = Delivery.objects.filter(event=copy).select_related("destination__service").order_by("id")
+    told = {(row.trigger, str(row.destination.service_id), row.destination.recipient) for row in rows}
+    lines = [line for one in names for line in routing.explain(found, one, to, told)]
+    lines += [f"{problem['where']}: {problem['sentence']}" for problem in copy.problems]
+    if name:
+        rows = rows.filter(destination__service__name=name)
+        rows = rows.filter(destination__recipient=to) if to else rows
     for row in rows:
         why = f" ({row.error})" if row.error else ""
         silence = f" by silence {row.silence_id}" if row.silence_id else ""

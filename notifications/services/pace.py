@@ -1,4 +1,4 @@
-"""Tokens in rows: one bucket per (Service, channel), shared by all workers. Nobody sleeps here."""
+"""Tokens in rows: one bucket per (Service, recipient), shared by all workers. Nobody sleeps here."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from notifications.models import Bucket, Destination
 
 
 def bucket_name(destination: Destination, pace: str) -> str:
-    """Updates share one bucket per workspace, posts have one per channel, everything else one per Service."""
-    place = f"/{destination.pk}" if pace == "slack-post" else ""
+    """One per Destination, so that who asks to wait keeps nobody else waiting; Slack's updates one per workspace."""
+    place = "" if pace == "slack-update" else f"/{destination.pk}"
     return f"{destination.service_id}/{pace}{place}"
 
 

@@ -6,6 +6,7 @@ import json
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from cryptography.hazmat.primitives import serialization
@@ -226,7 +227,7 @@ def test_mail_goes_to_each_recipient_with_one_message_id() -> None:
         ("MAIL", "550 not you", "service"),
         ("RCPT", "450 later", "passing"),
         ("RCPT", "550 nobody", "message"),
-        ("DATA", "554 no", "service"),
+        ("DATA", "554 no", "message"),
         ("END", "452 full", "passing"),
         ("END", "554 spam", "message"),
         ("END", None, "unsure"),
@@ -291,6 +292,31 @@ def test_teams_takes_an_adaptive_card_as_it_is() -> None:
     assert step.request["body"]["attachments"][0]["content"] == card
 
 
+@pytest.mark.parametrize(
+    "template",
+    [
+        {"type": "AdaptiveCard", "body": [{"type": "TextBlock", "text": "from the template"}]},
+        {
+            "@type": "MessageCard",
+            "title": "from the template",
+            "sections": [{"facts": [{"name": "a", "value": "b"}]}],
+        },
+        {
+            "type": "message",
+            "attachments": [{"content": {"type": "AdaptiveCard", "body": "from the template"}}],
+        },
+    ],
+)
+def test_teams_takes_a_whole_template(template: dict[str, Any]) -> None:
+    """The documented `template` replaces the whole: a card, what carries one, or a connector's card to translate."""
+    (step,) = teams_workflows.prepare(
+        Message(title="t", parts={"teams": {"template": template}}), "team", {}, OWED
+    )
+    body = step.request["body"]
+    assert "from the template" in json.dumps(body)
+    assert body["attachments"][0]["content"]["type"] == "AdaptiveCard"
+
+
 def test_teams_addresses_are_workflows_and_nothing_else() -> None:
     assert teams_workflows.refused(WORKFLOW) is None
     retired = teams_workflows.refused("https://x.webhook.office.com/webhookb2/1")
@@ -336,15 +362,23 @@ class GitHubReceiver(HttpReceiver):
         if got.path.endswith("/pulls"):
             return 200, {}, b'[{"number": 5, "state": "open"}, {"number": 6, "state": "closed"}]'
         if got.method == "GET" and "/comments" in got.path:
-            return 200, {}, json.dumps(self.comments).encode()
+            asked = parse_qs(urlsplit(got.path).query)
+            size, page = int(asked["per_page"][0]), int(asked.get("page", ["1"])[0])
+            return 200, {}, json.dumps(self.comments[(page - 1) * size : page * size]).encode()
         if got.method == "POST" and got.path.endswith("/comments"):
             self.comments.append({"id": len(self.comments) + 1, **body})
         if got.method == "PATCH":
-            self.comments[0].update(body)
+            wanted = int(got.path.rpartition("/")[2])
+            next(one for one in self.comments if one["id"] == wanted).update(body)
         if got.path.endswith("/deployments") and got.method == "POST":
             self.deployments.append({"id": 42, **body})
         if "/deployments?" in got.path:
-            return 200, {}, json.dumps(self.deployments).encode()
+            asked = parse_qs(urlsplit(got.path).query)
+            return (
+                200,
+                {},
+                json.dumps([one for one in self.deployments if [one["ref"]] == asked["ref"]]).encode(),
+            )
         return 201, {}, b'{"id": 42}'
 
 
@@ -374,6 +408,28 @@ def test_github_comments_once_per_tag(private_key: str) -> None:
             github.carry_out(step, settings, LOCAL, OWED)
         (comment,) = server.comments
         assert comment["body"] == "deployed\n<!-- hub:tag:web -->"
+
+
+def test_github_finds_its_comment_behind_a_hundred_others(private_key: str) -> None:
+    part = {"pullRequestComment": {"content": "deployed", "commentTag": "web"}}
+    with GitHubReceiver() as server:
+        settings = _github(server, private_key)
+        server.comments = [{"id": number, "body": "chat"} for number in range(130)]
+        (step,) = github.prepare(Message(title="t", parts={"github": part}), "", settings, OWED)
+        for _ in range(2):
+            github.carry_out(step, settings, LOCAL, OWED)
+        assert len(server.comments) == 131
+
+
+def test_github_asks_in_spite_of_what_others_deployed(private_key: str) -> None:
+    part = {"deployment": {"reference": "main"}}
+    with GitHubReceiver() as server:
+        settings = _github(server, private_key)
+        server.deployments = [{"id": 1, "ref": "main", "payload": "free text"}]
+        step, _ = github.prepare(Message(title="t", parts={"github": part}), "", settings, OWED)
+        assert github.ask(step, settings, LOCAL, OWED) is None
+        github.carry_out(step, settings, LOCAL, OWED)
+        assert github.ask(step, settings, LOCAL, OWED) is not None
 
 
 def test_github_deployments_can_be_asked_for(private_key: str) -> None:

@@ -14,6 +14,7 @@ from notifications.services import (
     due_deliveries,
     enable,
     mark_sent,
+    pace,
     resend,
     send_test,
 )
@@ -109,6 +110,13 @@ def test_an_idempotent_webhook_is_repeated_with_the_same_key(time_: FakeClock) -
         assert states() == ["sent"]
         assert len({request.headers["idempotency-key"] for request in hook.requests}) == 1
         assert len(hook.requests) == 2
+
+
+def test_a_webhook_or_workflow_that_asks_to_wait_keeps_no_other_recipient_waiting() -> None:
+    service = Service.objects.create(name="teams", type="teams-workflows")
+    one, other = (Destination.objects.create(service=service, recipient=name) for name in "ab")
+    assert pace.bucket_name(one, "call") != pace.bucket_name(other, "call")
+    assert pace.bucket_name(one, "slack-update") == pace.bucket_name(other, "slack-update")
 
 
 def test_f16_retry_after_freezes_only_that_channel(slack: SlackServer, time_: FakeClock) -> None:

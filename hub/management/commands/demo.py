@@ -74,7 +74,9 @@ class Command(BaseCommand):
 
     def _run(self, stack: ExitStack, options: dict[str, Any]) -> None:
         port = _free_port(options["port"])
-        settings.HUB_URL = f"http://127.0.0.1:{port}"
+        if "HUB_URL" not in os.environ:
+            # Links in messages lead to this hub, wherever it listens.
+            settings.HUB_URL = f"http://127.0.0.1:{port}"
         self._say("preparing the database")
         call_command("migrate", verbosity=0, interactive=False)
         password = self._administrator()

@@ -228,7 +228,10 @@ def _unwanted(native: NativeSubscription, event: Mapping[str, Any], now: datetim
         return "the subscription has ended"
     if not _globbed(_project(event), native.projects or ("*",)):
         return "it is for other projects"
-    if not _globbed(str(_part(event, "app").get("namespace", "")), native.namespaces or ("*",)):
+    app = _part(event, "app")
+    # An application of the hub lies in no namespace; it is about the one where it deploys to.
+    namespace = str(app.get("namespace") or app.get("destination_namespace") or "")
+    if not _globbed(namespace, native.namespaces or ("*",)):
         return "it is for other namespaces"
     if native.app_selector is not None and not native.app_selector.matches(_labels(event, "app")):
         return f"the selector {native.app_selector.text!r} does not select this application"
@@ -269,20 +272,27 @@ def _moment(event: Mapping[str, Any], now: datetime) -> datetime:
     return moment if moment.tzinfo else now
 
 
-def explain(routing: Routing, service: str, recipient: str = "") -> list[str]:
-    """Who gets it and why, or why not, for one Destination (all recipients of the service when none is given)."""
+def explain(
+    routing: Routing, service: str, recipient: str = "", told: Collection[tuple[str, str, str]] | None = None
+) -> list[str]:
+    """Who gets it and why, or why not, for one Destination (all recipients of the service when none is given).
+
+    `told`: (trigger, key of the service, recipient) of what was owed, when known: a trigger may have had nothing to say.
+    """
 
     def asked(name: str, to: str) -> bool:
         return name == service and recipient in ("", to)
 
-    return list(_sentences(routing, asked)) or [f"nobody asked for {service}:{recipient}"]
+    return list(_sentences(routing, asked, told)) or [f"nobody asked for {service}:{recipient}"]
 
 
-def _sentences(routing: Routing, asked: Any) -> Iterator[str]:
+def _sentences(routing: Routing, asked: Any, told: Collection[tuple[str, str, str]] | None) -> Iterator[str]:
     for route in routing.routes:
         if asked(route.service.name, route.recipient):
             place = f"{route.service.name}:{route.recipient}"
-            yield f"{place} is told of {route.trigger} because: {', '.join(route.because)}"
+            is_told = told is None or (route.trigger, route.service.key, route.recipient) in told
+            said = "is told of" if is_told else "is told nothing: it is not so, or told already, by"
+            yield f"{place} {said} {route.trigger} because: {', '.join(route.because)}"
     for refusal in routing.refusals:
         if asked(refusal.service, refusal.recipient):
             place = f"{refusal.service}:{refusal.recipient}"

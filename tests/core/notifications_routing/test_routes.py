@@ -226,3 +226,19 @@ def test_a_selector_that_cannot_be_read_is_refused(text: str) -> None:
 def test_no_annotation_breaks_routing(annotations: dict[str, str]) -> None:
     found = routing(app_annotations=annotations)
     assert all(route.service.name in {"slack", "hook", "email", "team.slack"} for route in found.routes)
+
+
+def test_an_application_without_a_namespace_counts_by_where_it_deploys_to() -> None:
+    event = {**EVENT, "app": {"name": "api", "namespace": "", "destination_namespace": "team-a"}}
+    for globs, found in ((("team-a*",), 1), (("team-b*",), 0)):
+        native = NativeSubscription("n", (("slack", "c"),), events=("sync-failed",), namespaces=globs)
+        assert (
+            len(destinations_for(event, Sources(natives=[native]), SERVICES, DEFAULTS, NOW).routes) == found
+        )
+
+
+def test_an_explanation_tells_a_wish_from_a_message() -> None:
+    found = routing(app_annotations={P + "subscribe.on-x.slack": "c;d"})
+    (heard, quiet) = explain(found, "slack", told={("on-x", "slack", "c")})
+    assert heard.startswith("slack:c is told of on-x because: ")
+    assert quiet.startswith("slack:d is told nothing: it is not so, or told already, by on-x because: ")
