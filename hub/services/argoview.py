@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Q
 
 import hub.services.images as images
+from hub.core.sources.spec import TOOLS
 from hub.models import Application, Project, ResourceStatus, SyncOperation
 from hub.models.operation import UNFINISHED
 
@@ -27,8 +28,21 @@ MOST_RESOURCES, MOST_HISTORY, MOST_IMAGES = 200, 10, 50
 
 
 def shapes(app: Application) -> dict[str, Any]:
-    """The two parts of a mapping that imported triggers and templates read."""
-    return {"application": application_view(app), "project_view": project_view(app.project)}
+    """The parts of a mapping that only imported triggers and templates read."""
+    return {
+        "application": application_view(app),
+        "project_view": project_view(app.project),
+        "source_details": _details(app.sources[0] if app.sources else {}),
+    }
+
+
+def _details(source: dict[str, Any]) -> dict[str, Any]:
+    """What `repo.GetAppDetails` answers from: the tool of the first source and its settings."""
+    tool = next((name for name in TOOLS if source.get(name)), "directory")
+    found: dict[str, Any] = {"type": tool.capitalize(), tool: source.get(tool) or {}}
+    if tool == "helm":
+        found["helm"] = {"name": found["helm"].get("releaseName", ""), **found["helm"]}
+    return found
 
 
 def application_view(app: Application) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hub.models import Application
-from hub.services.argoview import MOST_RESOURCES, application_view
+from hub.services.argoview import MOST_RESOURCES, application_view, shapes
 from tests.flow.conftest import World
 from tests.flow.faults import AUTOMATED, NAMESPACE, config, deployment
 
@@ -34,6 +34,13 @@ def test_a_synced_application_has_every_part_that_templates_read(world: World) -
     result = status["operationState"]["syncResult"]
     assert (result["revision"], result["source"]["path"]) == (sha, "deploy")
     assert {one["status"] for one in result["resources"]} == {"Synced"}
+
+
+def test_templates_hear_which_tool_renders(world: World) -> None:
+    world.commit({"deploy/c.yaml": config("one")})
+    source = {"repo_url": world.repository.url, "path": "deploy", "directory": {"recurse": True}}
+    details = shapes(world.application(sources=[source]))["source_details"]
+    assert details == {"type": "Directory", "directory": {"recurse": True}}
 
 
 def test_what_did_not_change_is_synced_too(world: World) -> None:
