@@ -195,9 +195,9 @@ def app_view(app: Application) -> dict[str, Any]:
     }
 
 
-def undispatched(limit: int = 200) -> list[Event]:
-    """Events that notifications have not seen yet, in the order they were written."""
-    return list(Event.objects.filter(dispatched_at__isnull=True).order_by("id")[:limit])
+def undispatched(limit: int = 200, after: int = 0) -> list[Event]:
+    """Events that notifications have not seen yet, in the order they were written, from the one behind `after`."""
+    return list(Event.objects.filter(dispatched_at__isnull=True, id__gt=after).order_by("id")[:limit])
 
 
 def mark_dispatched(ids: Iterable[int]) -> None:

@@ -6,7 +6,8 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from django.db import transaction
+import structlog
+from django.db import DatabaseError, transaction
 from django.db.models import Count, Sum
 
 import hub.services.commits as commits
@@ -16,12 +17,28 @@ from hub.services import approvals, chat
 from hub.services.argoview import shapes
 from notifications import services as notifications
 
+log = structlog.get_logger(__name__)
+
 
 def hand_over_all(rows: Sequence[Event]) -> list[int]:
-    """Events in their order; the many that nobody asked to hear are stored together."""
+    """Events in their order; the many that nobody asked to hear are stored together.
+
+    One that cannot be handed over stays for the next time, with those behind it of its application: others go on.
+    """
     quiet = notifications.unheard([row.data for row in rows])
     unheard = [row for row in rows if row.data.get("key") in quiet]
-    owed = [delivery for row in rows if row.data.get("key") not in quiet for delivery in hand_over(row)]
+    owed: list[int] = []
+    stuck: set[uuid.UUID | None] = set()
+    for row in rows:
+        if row.data.get("key") in quiet or (row.application and row.application in stuck):
+            continue
+        try:
+            owed += hand_over(row)
+        except DatabaseError:
+            raise
+        except Exception:
+            stuck.add(row.application)
+            log.exception("an event could not be handed over", key=row.key)
     if unheard:
         with transaction.atomic():
             notifications.keep([row.data for row in unheard])

@@ -174,8 +174,10 @@ def dispatch_events() -> None:
 
 
 def dispatch_now() -> None:
-    while rows := events.undispatched():
+    after = 0
+    while rows := events.undispatched(after=after):
         _deliver(telling.hand_over_all(rows))
+        after = rows[-1].id
 
 
 def _deliver(deliveries: Iterable[int]) -> None:

@@ -33,7 +33,7 @@ class Desk:
         """Events to deliveries, deliveries to Slack, until nothing is on its way."""
         if world is not None and app is not None:
             world.run(app)
-        owed = [number for row in events.undispatched(1000) for number in telling.hand_over(row)]
+        owed = telling.hand_over_all(events.undispatched(1000))
         for _ in range(200):
             for number in [*owed, *due_deliveries()]:
                 deliver(number)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hub.models import Application, Event
-from hub.services import applications
+from hub.services import applications, telling
+from hub.tasks import hints
 from tests.flow.conftest import DANA, World
 from tests.flow.desk import Desk, desk
 from tests.flow.faults import AUTOMATED, NAMESPACE, config, deployment
@@ -177,3 +180,28 @@ def test_a_new_image_is_named_with_its_old_version(world: World, desk: Desk) -> 
     world.run(app, until=lambda a: _names(a).count("deployed") == 2, passes=1000)
     told = Event.objects.filter(name="sync-succeeded").latest("id").data
     assert told["images"] == [{"name": "registry.example:5000/web", "old": "1.0", "new": "1.1", "digest": ""}]
+
+
+def test_an_event_that_cannot_be_handed_over_holds_back_its_application_alone(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of the hub itself, say in the view of one application, silences nobody else."""
+    desk.subscribe("created", "sync-started")
+    world.kube.create(NAMESPACE)
+    world.commit({"a/c.yaml": config("one"), "b/c.yaml": config("two")})
+    for name in "ab":
+        world.run(world.application(name, path=name, sync_policy=AUTOMATED))
+    told = telling.hand_over
+
+    def failing(row: Event) -> list[int]:
+        if row.key.endswith("/created") and row.data["app"]["name"] == "a":
+            raise AttributeError("no such thing")
+        return told(row)
+
+    monkeypatch.setattr(telling, "hand_over", failing)
+    hints.dispatch_now()  # ends, although something is left
+    desk.tell()
+    assert desk.roots() == ["ℹ️ b was created by dana", "ℹ️ Sync of b started, asked by auto-sync"]
+    monkeypatch.setattr(telling, "hand_over", told)
+    desk.tell()
+    assert desk.roots()[2:] == ["ℹ️ a was created by dana", "ℹ️ Sync of a started, asked by auto-sync"]

@@ -53,7 +53,7 @@ def test_an_imported_trigger_speaks_once_per_revision(world: World) -> None:
 
 def _tell(world: World, app) -> None:  # type: ignore[no-untyped-def]
     world.run(app)
-    owed = [number for row in events.undispatched() for number in telling.hand_over(row)]
+    owed = telling.hand_over_all(events.undispatched())
     owed += telling.observe(app.id)
     for number in [*owed, *notifications.due_deliveries()]:
         notifications.deliver(number)
