@@ -11,7 +11,7 @@ from hub.core import images
 from hub.models import Application, SyncOperation
 from hub.reconcile.frame import Frame
 from hub.reconcile.work import Work
-from hub.services import events
+from hub.services import events, results
 
 _ACTIONS = {
     "Pruned": "pruned",
@@ -51,7 +51,7 @@ def context_of(frame: Frame, work: Work | None) -> dict[str, Any]:
         before = _before(work.operation)
         found |= {
             "operation": operation_view(work.operation, work),
-            "changes": _changes(frame, work.operation.results),
+            "changes": _changes(frame, results.reached(work.operation)),
             "previous_revisions": _listed(frame.app, before.revisions if before else ()),
         }
         if before is not None and work.operation.manifest_digest not in ("", before.manifest_digest):
@@ -135,11 +135,9 @@ def _listed(app: Application, shas: Sequence[str]) -> list[dict[str, Any]]:
     ]
 
 
-def _changes(frame: Frame, results: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _changes(frame: Frame, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Failed first, what stayed as it was last; a skipped hook says why."""
-    return sorted(
-        (_change(frame, row) for row in results), key=lambda change: _ORDER.get(change["action"], 1)
-    )
+    return sorted((_change(frame, row) for row in rows), key=lambda change: _ORDER.get(change["action"], 1))
 
 
 def _change(frame: Frame, row: dict[str, Any]) -> dict[str, Any]:

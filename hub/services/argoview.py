@@ -11,6 +11,7 @@ from typing import Any
 from django.db.models import Q
 
 import hub.services.images as images
+import hub.services.results as results
 from hub.core.sources.spec import TOOLS
 from hub.models import Application, Project, ResourceStatus, SyncOperation
 from hub.models.operation import UNFINISHED
@@ -188,8 +189,8 @@ def _initiated(by: dict[str, Any]) -> dict[str, Any]:
 def _operation(operation: SyncOperation, sources: dict[str, Any], several: bool) -> dict[str, Any]:
     revision = _revision(operation.revisions, several)
     # Failed first: a template that lists what went wrong must find it.
-    results = sorted(operation.results, key=lambda row: row["state"] not in ("Failed", "Error"))
-    shown = [row for row in results if row["code"] != "HookSkipped"][:MOST_RESOURCES]
+    rows = sorted(results.reached(operation), key=lambda row: row["state"] not in ("Failed", "Error"))
+    done = [row for row in rows if row["code"] != "HookSkipped"]
     found: dict[str, Any] = {
         "phase": PHASES.get(operation.phase, operation.phase),
         "message": operation.message,
@@ -216,7 +217,7 @@ def _operation(operation: SyncOperation, sources: dict[str, Any], several: bool)
                         "syncPhase": row["phase"],
                     }
                 )
-                for row in shown
+                for row in done[:MOST_RESOURCES]
             ],
         },
     }

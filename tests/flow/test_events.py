@@ -6,6 +6,7 @@ import pytest
 
 from hub.models import Application, Event
 from hub.services import applications, telling
+from hub.services.argoview import application_view
 from hub.tasks import hints
 from tests.flow.conftest import DANA, World
 from tests.flow.desk import Desk, desk
@@ -205,3 +206,19 @@ def test_an_event_that_cannot_be_handed_over_holds_back_its_application_alone(
     monkeypatch.setattr(telling, "hand_over", told)
     desk.tell()
     assert desk.roots()[2:] == ["ℹ️ a was created by dana", "ℹ️ Sync of a started, asked by auto-sync"]
+
+
+def test_what_a_failed_sync_never_reached_is_no_change(world: World) -> None:
+    """The second wave was not begun: nobody may read that it was configured."""
+    world.kube.create(NAMESPACE)
+    bad = "apiVersion: v1\nkind: Service\nmetadata: {name: bad, namespace: shop}\nspec: {ports: [{port: 99999999}]}\n---\n"
+    world.commit({"deploy/c.yaml": bad + config("later", wave="1")})
+    policy = {**AUTOMATED, "retry": {"limit": 0}}
+    app = world.run(world.application(sync_policy=policy))
+    told = Event.objects.get(name="sync-failed").data
+    assert [(one["name"], one["action"]) for one in told["changes"]] == [("bad", "failed")]
+    assert "must be between 1 and 65535" in told["changes"][0]["message"]
+    state = application_view(app)["status"]["operationState"]
+    assert [(one["name"], one["status"]) for one in state["syncResult"]["resources"]] == [
+        ("bad", "SyncFailed")
+    ]
