@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from hub.models import Application, Event
@@ -222,3 +226,30 @@ def test_what_a_failed_sync_never_reached_is_no_change(world: World) -> None:
     assert [(one["name"], one["status"]) for one in state["syncResult"]["resources"]] == [
         ("bad", "SyncFailed")
     ]
+
+
+def test_a_message_of_degradation_names_every_object_that_is_degraded(
+    world: World, desk: Desk, settings: Any, tmp_path: Path
+) -> None:
+    rule = {
+        "when": "self.data.value == 'red'",
+        "status": "Degraded",
+        "message": "it is red",
+    }
+    path = tmp_path / "rules.json"
+    path.write_text(json.dumps({"health": {"ConfigMap": [rule, {"when": "true", "status": "Healthy"}]}}))
+    settings.HUB_RESOURCE_RULES = str(path)
+    desk.subscribe("health-degraded", "health-recovered")
+    world.kube.create(NAMESPACE)
+    world.commit({"deploy/c.yaml": config("one") + config("two")})
+    app = world.run(world.application(sync_policy=NO_HEAL))
+    for name in ("one", "two"):
+        world.kube.patch("v1", "ConfigMap", name, {"data": {"value": "red"}}, "shop")
+    desk.tell(world, app)
+    text = desk.slack.messages("ops")[0]["text"]
+    assert "ConfigMap/shop/one: it is red" in text
+    assert "ConfigMap/shop/two: it is red" in text
+    for name in ("one", "two"):
+        world.kube.patch("v1", "ConfigMap", name, {"data": {"value": "1"}}, "shop")
+    desk.tell(world, app)
+    assert desk.thread(0) == ["✅ web is healthy again"]
