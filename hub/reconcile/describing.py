@@ -54,11 +54,18 @@ def context_of(frame: Frame, work: Work | None) -> dict[str, Any]:
             "changes": _changes(frame, results.reached(work.operation)),
             "previous_revisions": _listed(frame.app, before.revisions if before else ()),
         }
-        if before is not None and work.operation.manifest_digest not in ("", before.manifest_digest):
-            found["images"] = images.changed(
-                stored_images.of(before.manifest_digest), stored_images.of(work.operation.manifest_digest)
-            )
+        found["images"] = _images(work, before.manifest_digest if before else "")
     return found
+
+
+def _images(work: Work, before: str) -> list[dict[str, str]]:
+    """Which images the operation brings in other versions; the first of an application brings none of them anew."""
+    desired, digest = work.desired, work.operation.manifest_digest
+    at_hand = (
+        desired.manifests if desired is not None and desired.digest == digest and desired.loaded else None
+    )
+    now = stored_images.of(digest, at_hand)
+    return images.changed(stored_images.of(before), now) if before not in ("", digest) else []
 
 
 def drifted(differences: Sequence[tuple[ResourceKey, str, Sequence[Mapping[str, Any]]]]) -> list[str]:

@@ -2,30 +2,37 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Iterable
 
 import structlog
 
 import hub.services.manifests as manifests
 from clusters.core.hooks.conditional import images_of
+from clusters.core.manifests import Manifest
 from guard.fields import DecryptionError
 
-MOST = 200
+MOST, KEPT = 200, 2000
+_known: dict[str, tuple[str, ...]] = {}
 log = structlog.get_logger(__name__)
 
 
-def of(digest: str) -> tuple[str, ...]:
-    """Sorted, each once; nothing for a set that is not kept or cannot be read."""
+def of(digest: str, objects: Iterable[Manifest] | None = None) -> tuple[str, ...]:
+    """Sorted, each once; nothing for a set that is not kept or cannot be read. `objects`: the set, if it is at hand."""
+    if not digest:
+        return ()
+    if digest not in _known:
+        found = _stored(digest) if objects is None else objects
+        if len(_known) >= KEPT:
+            _known.clear()
+        _known[digest] = tuple(sorted({image for one in found for image in images_of(one)})[:MOST])
+    return _known[digest]
+
+
+def _stored(digest: str) -> Iterable[Manifest]:
     try:
-        return _of(digest) if digest else ()
+        held = manifests.load(digest)
     except DecryptionError as error:
         # An event without its images is better than none.
         log.warning("images cannot be read", manifests=digest, error=str(error))
         return ()
-
-
-@functools.lru_cache(maxsize=512)
-def _of(digest: str) -> tuple[str, ...]:
-    held = manifests.load(digest)
-    found = {image for one in held.objects for image in images_of(one)} if held is not None else set()
-    return tuple(sorted(found)[:MOST])
+    return held.objects if held is not None else ()

@@ -291,8 +291,8 @@ def _sentences(routing: Routing, asked: Any, told: Collection[tuple[str, str, st
         if asked(route.service.name, route.recipient):
             place = f"{route.service.name}:{route.recipient}"
             is_told = told is None or (route.trigger, route.service.key, route.recipient) in told
-            said = "is told of" if is_told else "is told nothing: it is not so, or told already, by"
-            yield f"{place} {said} {route.trigger} because: {', '.join(route.because)}"
+            said = "is told of {}" if is_told else "asked for {}, which has nothing new to tell,"
+            yield f"{place} {said.format(route.trigger)} because: {', '.join(route.because)}"
     for refusal in routing.refusals:
         if asked(refusal.service, refusal.recipient):
             place = f"{refusal.service}:{refusal.recipient}"

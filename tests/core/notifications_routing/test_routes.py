@@ -241,4 +241,4 @@ def test_an_explanation_tells_a_wish_from_a_message() -> None:
     found = routing(app_annotations={P + "subscribe.on-x.slack": "c;d"})
     (heard, quiet) = explain(found, "slack", told={("on-x", "slack", "c")})
     assert heard.startswith("slack:c is told of on-x because: ")
-    assert quiet.startswith("slack:d is told nothing: it is not so, or told already, by on-x because: ")
+    assert quiet.startswith("slack:d asked for on-x, which has nothing new to tell, because: ")
