@@ -14,7 +14,8 @@ import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import Error as DatabaseError
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.views.csrf import csrf_failure
 from rest_framework import exceptions
 from rest_framework.response import Response
 
@@ -161,6 +162,13 @@ def answer(request: HttpRequest, status: int, code: str = "") -> JsonResponse:
     """The shape as a plain Django response, for what happens outside of a view."""
     shape = _of_hub(NotFound()) if status == 404 else body(code or BY_STATUS[status])
     return JsonResponse(shape, status=status, headers={"X-Request-Id": request_id(request)})
+
+
+def page_csrf(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """What Django calls when a form came without its token: people get its page, programs the shape."""
+    if request.path.startswith("/api/"):
+        return answer(request, 403, "csrf_failed")
+    return csrf_failure(request, reason)
 
 
 def page_400(request: HttpRequest, exception: Exception) -> JsonResponse:

@@ -25,6 +25,7 @@ from hub.api import (
     session,
     stream,
     subscriptions,
+    webhook_secrets,
 )
 
 
@@ -105,6 +106,8 @@ urlpatterns = [
     path("notifications/templates/<str:name>/render", rules.Render.as_view()),
     path("notifications/explain", rules.Explain.as_view()),
     path("notifications/import", rules.Import.as_view()),
+    path("webhook-secrets", webhook_secrets.WebhookSecrets.as_view()),
+    path("webhook-secrets/<uuid:key>", webhook_secrets.OneWebhookSecret.as_view()),
     path("events", records.Events.as_view()),
     path("audit", records.Audit.as_view()),
     path("stream", stream.stream),

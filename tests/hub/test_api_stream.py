@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import Any
@@ -11,10 +12,11 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync, sync_to_async
 from django.contrib.sessions.models import Session
-from django.test import AsyncClient
+from django.test import AsyncClient, Client, RequestFactory
 from django.utils import timezone
 
 from hub.api import stream
+from hub.api.errors import page_csrf
 from hub.models import Application, Event, ProjectMember, User
 from tests.hub import factories
 
@@ -146,3 +148,18 @@ async def test_ten_streams_of_one_person_are_enough() -> None:
         assert (await client.get("/api/v1/stream")).status_code == 429
     finally:
         del stream._open[alice.pk]
+
+
+@pytest.mark.parametrize("address", ["/api/v1/stream", "/api/v1/applications/web/logs"])
+def test_a_stream_knows_no_other_verb_and_says_so_in_the_one_shape(dana: User, address: str) -> None:
+    factories.application("web")
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(dana)
+    answer = client.post(address)
+    assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
+
+
+def test_a_form_without_its_token_is_refused_in_the_one_shape(rf: RequestFactory) -> None:
+    answer = page_csrf(rf.post("/api/v1/stream"), "no cookie")
+    assert (answer.status_code, json.loads(answer.content)["code"]) == (403, "csrf_failed")
+    assert b"<html" in page_csrf(rf.post("/admin/"), "no cookie").content

@@ -57,6 +57,7 @@ from hub.api.shapes.stock import (
     KubeconfigText,
     LeftBehind,
     Member,
+    NewWebhookSecret,
     Project,
     ProjectDocument,
     ProjectPatch,
@@ -65,6 +66,8 @@ from hub.api.shapes.stock import (
     RepositoryDocument,
     RepositoryPatch,
     RepositorySummary,
+    WebhookSecret,
+    WebhookSecretOnce,
 )
 
 __all__ = [
@@ -97,6 +100,7 @@ __all__ = [
     "NewAccount",
     "NewPassword",
     "NewToken",
+    "NewWebhookSecret",
     "Operation",
     "OperationSummary",
     "PlanRequest",
@@ -121,6 +125,8 @@ __all__ = [
     "TokenOnce",
     "Tokens",
     "Version",
+    "WebhookSecret",
+    "WebhookSecretOnce",
     "Who",
     "Windows",
 ]

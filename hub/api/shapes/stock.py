@@ -150,3 +150,19 @@ LeftBehind = make(
     left_behind=s.DictField(child=texts(), required=False),
 )
 KubeconfigPreview = make("KubeconfigPreview", "Its contexts.", current_context=text(), contexts=objects())
+_WEBHOOK: Fields = {
+    "id": text(),
+    "provider": text(),
+    "repository": text(),
+    "address": text(),
+    "created_at": moment(),
+}
+WebhookSecret = make("WebhookSecret", "Where a provider sends to; never its secret.", **_WEBHOOK)
+WebhookSecretOnce = make("WebhookSecretOnce", "With its value, this once.", **_WEBHOOK, secret=text())
+NewWebhookSecret = make(
+    "NewWebhookSecret",
+    "Whose webhooks; for one repository or for every one.",
+    provider=s.CharField(),
+    repository=text(),
+    secret=secret(),
+)
