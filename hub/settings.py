@@ -21,7 +21,8 @@ from environs import FileAwareEnv
 
 from hub.core.sources import SourceLimits
 
-env = FileAwareEnv()
+# A file that was written by `echo` or `openssl` ends with a newline, which is no part of a key or an address.
+env = FileAwareEnv(strip_whitespace=True)
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(env.str("HUB_DATA_DIR", str(BASE_DIR / "var"))).absolute()
 TESTING = "pytest" in sys.modules

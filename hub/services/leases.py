@@ -86,6 +86,7 @@ def process_name() -> str:
 
 @functools.cache
 def host_name() -> str:
+    """The name of this host, which in a container is the container's."""
     return socket.gethostname()[:60]
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
@@ -50,6 +51,27 @@ def test_no_migration_is_missing() -> None:
 def test_f11_production_settings_pass_the_deploy_check() -> None:
     run = _check(PRODUCTION)
     assert run.returncode == 0, run.stderr
+
+
+def test_a_setting_from_a_file_does_not_end_with_its_newline(tmp_path: Path) -> None:
+    environment = {}
+    for name, value in PRODUCTION.items():
+        (tmp_path / name).write_text(value + "\n")
+        environment[f"{name}_FILE"] = str(tmp_path / name)
+    names = ("SECRET_KEY", "HUB_ENCRYPTION_KEYS", "HUB_URL", "CELERY_BROKER_URL", "ALLOWED_HOSTS")
+    shown = f"from django.conf import settings; print([getattr(settings, name) for name in {names}])"
+    run = subprocess.run(
+        [sys.executable, "-c", shown],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "DJANGO_SETTINGS_MODULE": "hub.settings", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert "\\n" not in run.stdout
+    assert PRODUCTION["REDIS_URL"] in run.stdout
 
 
 def test_f11_production_without_keys_is_refused() -> None:

@@ -29,7 +29,7 @@ from hub.models import (
     User,
     WorkerProcess,
 )
-from hub.services import condition, polling, probing
+from hub.services import condition, heartbeats, polling, probing
 from hub.tasks import nudges
 from tests.hub import factories
 
@@ -205,6 +205,15 @@ def test_alive_worker_and_tick_judge_the_newest_beat() -> None:
     )
     assert run("alive", "worker")[0] == 0
     assert run("alive", "tick")[0] == 1
+
+
+def test_alive_here_judges_only_what_runs_on_this_host() -> None:
+    """The health check of one worker's container is not content with the beat of another."""
+    WorkerProcess.objects.create(id="worker@elsewhere:1", role="worker", seen_at=timezone.now())
+    assert run("alive", "worker")[0] == 0
+    assert run("alive", "worker", "--here") == (1, "worker never beat\n", "")
+    heartbeats.beat("worker")
+    assert run("alive", "worker", "--here")[0] == 0
 
 
 def test_alive_web_asks_readyz_by_the_public_name(httpserver: HTTPServer, settings: Any) -> None:
