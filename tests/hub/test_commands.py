@@ -129,6 +129,17 @@ def test_app_diff_names_the_paths_and_ends_with_1() -> None:
     assert ".data.level" in table
 
 
+def test_app_get_says_what_the_application_waits_for() -> None:
+    app = factories.application("web")
+    app.operations.create(
+        number=1,
+        phase="Running",
+        wait={"reason": "sync window freeze denies", "until": "2027-01-01T00:00:00+00:00"},
+    )
+    said = run("app", "get", "web")[1]
+    assert "sync 1 Running: sync window freeze denies (until 2027-01-01T00:00:00+00:00)" in said
+
+
 def test_app_takeover_names_its_resources() -> None:
     app = factories.application("web")
     with pytest.raises(CommandError, match="is not group/Kind/namespace/name"):

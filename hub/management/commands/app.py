@@ -51,6 +51,14 @@ def _resource(text: str) -> dict[str, str]:
     return dict(zip(("group", "kind", "namespace", "name"), parts, strict=True))
 
 
+def _said(operation: SyncOperation) -> str:
+    """What the newest operation did, or waits for and until when."""
+    why = operation.wait.get("reason") or operation.message
+    until = operation.wait.get("until")
+    text = f"{operation.kind} {operation.number} {operation.phase}{f': {why}' if why else ''}"
+    return f"{text} (until {until})" if until else text
+
+
 class Command(VerbCommand):
     help = "Applications: list, get, sync, takeover, diff, wait, refresh, terminate, history"
 
@@ -90,13 +98,20 @@ class Command(VerbCommand):
         self.show(options, [line(app) for app in rows], COLUMNS)
 
     def do_get(self, options: dict[str, Any]) -> None:
-        """One application with its conditions"""
+        """One application: its conditions, what it waits for, and why nothing starts by itself"""
         app = find(options["name"])
+        last = app.operations.order_by("-number").first()
         self.show_one(
             options,
             applications.document(app)
             | line(app)
-            | {"health_message": app.health_message, "conditions": app.conditions, "gate": app.gate},
+            | {
+                "health_message": app.health_message,
+                "operation": _said(last) if last is not None else "",
+                "conditions": app.conditions,
+                "gate": app.gate,
+                "pin": app.pin,
+            },
         )
 
     def do_sync(self, options: dict[str, Any]) -> None:
