@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import structlog
 from django import forms
 from django.apps import apps
 from django.contrib import admin, messages
@@ -56,7 +57,7 @@ def actor(request: HttpRequest) -> Actor:
         name=user.username,
         via="admin",
         address=address_of(request),
-        request_id=str(getattr(request, "hub_request_id", "")),
+        request_id=str(structlog.contextvars.get_contextvars().get("request_id") or ""),
         is_admin=user.is_superuser,
     )
 

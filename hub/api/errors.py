@@ -145,10 +145,13 @@ def _of_surprise(error: Exception) -> tuple[int, dict[str, Any], dict[str, str]]
 
 def _record_denied(request: Any, error: HubError) -> None:
     """A refused attempt is audited; a database that refuses that too must not hide the answer (AU2)."""
+    match = getattr(request, "resolver_match", None)
     try:
         audit.record(
             actor(request),
             f"{request.method} {request.path}"[:64],
+            name=str(match.kwargs.get("name", "")) if match is not None else "",
+            project=getattr(error, "project", ""),
             outcome="denied",
             code=error.code,
             reason=error.message,

@@ -145,7 +145,7 @@ class OneProject(Door):
     def delete(self, request: Request, name: str) -> Response:
         project = find(request, name, "delete")
         if not person(request).is_superuser:
-            raise rights.Forbidden("delete", f"project {name}")
+            raise rights.Forbidden("delete", f"project {name}", name)
         if self.dry_run:
             rehearse(lambda: {"deleted": projects.delete(actor(request), project)})
         else:

@@ -24,7 +24,9 @@ class NotFound(HubError):
 class Forbidden(HubError):
     """The caller may see the object and may not do this to it."""
 
-    def __init__(self, action: str, name: str) -> None:
+    def __init__(self, action: str, name: str, project: str = "") -> None:
+        # For the audit: owners read who was refused in their Project.
+        self.project = project
         super().__init__(
             "forbidden",
             f"you may not {action} {name}",
@@ -71,7 +73,7 @@ def demand(user: User, action: str, project: Project | None, name: str) -> None:
     if may(user, action, project):
         return
     if project is not None and may(user, "get", project):
-        raise Forbidden(action, name)
+        raise Forbidden(action, name, project.name)
     raise NotFound
 
 

@@ -368,6 +368,9 @@ def test_ad4_a_confirmation_also_says_the_call_and_the_command(
         "/admin/hub/application/", {"action": "sync", "_selected_action": [world["application"].pk]}
     )
     assert "hub app sync NAME" in asked.content.decode()
+    done = {"action": "refresh", "confirmed": "yes", "_selected_action": [world["application"].pk]}
+    browser.post("/admin/hub/application/", done)
+    assert AuditEvent.objects.get(action="refresh").request_id != ""
 
 
 def test_f10_what_is_written_on_pages_of_notifications_is_audited(

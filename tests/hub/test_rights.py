@@ -392,3 +392,10 @@ def test_b12_the_decision_and_the_filter_of_lists_always_agree(seed: int) -> Non
         assert shown == permitted - {"default"}
         owned = {project.name for project in Project.objects.all() if rights.may(person, "sync", project)}
         assert set(rights.owned_projects(person).values_list("name", flat=True)) == owned
+
+
+def test_owners_read_in_their_audit_who_was_refused_what(bob: User, alice: User) -> None:
+    factories.application("web")
+    assert Api(bob).delete("/applications/web").status_code == 403
+    (line,) = Api(alice).get("/audit?outcome=denied").json()["items"]
+    assert (line["actor"]["name"], line["object"], line["project"]) == ("bob", "web", "shop")
