@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, QuerySet
+from django.utils import timezone
 
 import hub.services.audit as audit
 import hub.services.rights as rights
@@ -55,7 +56,10 @@ def update_policy(
         raise InvalidDocument({"name": ["a policy is never renamed"]})
     same = ApprovalPolicy.objects.filter(id=row.id, generation=expected_generation or row.generation)
     changed = same.update(
-        enabled=values.get("enabled", True), document=values, generation=F("generation") + 1
+        enabled=values.get("enabled", True),
+        document=values,
+        generation=F("generation") + 1,
+        updated_at=timezone.now(),
     )
     if not changed:
         raise HubError("stale", f"{row.name} was changed meanwhile", "read it again and repeat", status=412)
