@@ -50,8 +50,10 @@ def create(actor: Actor, doc: Any) -> tuple[WebhookSecret, str]:
     """
     errors: specs.Errors = {}
     values = DOCUMENT(doc, "", errors)
-    provider, secret = values.get("provider", ""), values.get("secret", "")
-    if not errors and provider not in BY_NAME:
+    if errors:
+        raise InvalidDocument(errors)
+    provider, secret = values["provider"], values.get("secret", "")
+    if provider not in BY_NAME:
         errors["provider"] = [f"is none of {', '.join(sorted(BY_NAME))}"]
     least = 32 if provider in BY_ADDRESS else SHORTEST
     if secret and len(secret) < least:

@@ -76,10 +76,12 @@ def test_an_address_with_a_token_keeps_only_its_digest(dana: User, repository: R
         ({"provider": "azure-devops", "secret": "without-a-colon-inside"}, "secret"),
         ({"provider": "github", "repository": "https://git.example.com/nope"}, "repository"),
         ({"provider": "github", "colour": "red"}, "colour"),
+        ({"provider": []}, "provider"),
+        ({"provider": "github", "secret": {}}, "secret"),
         ({}, "provider"),
     ],
 )
-def test_what_would_prove_nothing_is_refused(dana: User, document: dict[str, str], field: str) -> None:
+def test_what_would_prove_nothing_is_refused(dana: User, document: dict[str, Any], field: str) -> None:
     answer = Api(dana).post("/webhook-secrets", document)
     assert (answer.status_code, list(answer.json()["fields"])) == (422, [field])
 
