@@ -65,7 +65,7 @@ def read_request(doc: Any) -> dict[str, Any]:
     """A checked sync request. Raises InvalidDocument."""
     errors: specs.Errors = {}
     values = REQUEST(doc or {}, "", errors)
-    if values.get("strategy", "hook") not in {"hook", "apply"}:
+    if not errors and values.get("strategy", "hook") not in {"hook", "apply"}:
         errors["strategy"] = ["must be hook or apply"]
     if "sync_options" not in errors and (wrong := parse_sync_options(values.get("sync_options"))[1]):
         errors["sync_options"] = list(wrong)

@@ -244,3 +244,10 @@ def test_the_hint_for_signing_in_can_be_read(client: Client) -> None:
 def test_an_event_to_explain_has_to_be_named(dana: User) -> None:
     answer = Api(dana).get("/notifications/explain")
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_parameter")
+
+
+@pytest.mark.parametrize("strategy", [[], {}, 1, "fly"])
+def test_a_strategy_that_is_none_is_refused(alice: User, strategy: Any) -> None:
+    factories.application("web")
+    answer = Api(alice).post("/applications/web/sync", {"strategy": strategy})
+    assert (answer.status_code, list(answer.json()["fields"])) == (400, ["strategy"])
