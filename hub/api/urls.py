@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest, JsonResponse
 from django.urls import path, re_path
+from django.views.decorators.csrf import csrf_exempt
 
 from hub.api import (
     about,
@@ -29,6 +30,7 @@ from hub.api import (
 )
 
 
+@csrf_exempt
 def nowhere(request: HttpRequest) -> JsonResponse:
     """No route: the same words as for a missing object, so that nothing can be told from them."""
     return errors.answer(request, 404)

@@ -163,3 +163,9 @@ def test_a_form_without_its_token_is_refused_in_the_one_shape(rf: RequestFactory
     answer = page_csrf(rf.post("/api/v1/stream"), "no cookie")
     assert (answer.status_code, json.loads(answer.content)["code"]) == (403, "csrf_failed")
     assert b"<html" in page_csrf(rf.post("/admin/"), "no cookie").content
+
+
+@pytest.mark.parametrize("verb", ["get", "post", "put", "delete"])
+def test_an_address_that_nobody_serves_is_404_for_every_verb(verb: str) -> None:
+    answer = getattr(Client(enforce_csrf_checks=True), verb)("/api/v1/nowhere/at/all")
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
