@@ -132,7 +132,7 @@ class _Apply:
         changed = False
         for path in fields.undeclared(error.whole):
             if fields.drop(self._own_body(), path):
-                self.warnings.append(f"{path} is not in the cluster's schema and was left out")
+                self.warnings.append(f"{path}{fields.LEFT_OUT}")
                 changed = True
         return changed
 

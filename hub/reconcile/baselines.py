@@ -17,6 +17,8 @@ from clusters.core.diff import (
     rules_from_spec,
     strict_changes,
 )
+from clusters.core.diff.baseline import CHANGED
+from clusters.core.fields import LEFT_OUT
 from clusters.core.manifests import Manifest, ResourceKey, key_of
 from clusters.core.plan.steps import Outcome
 from clusters.services import jq_places
@@ -80,14 +82,15 @@ def admitted(frame: Frame, key: ResourceKey, manifest: Manifest) -> tuple[list[d
             "path": path,
             "desired": _shown(ours),
             "live": _shown(theirs),
-            "note": "changed on admission",
+            "note": note,
             "ignored_by": "",
         }
-        for path, ours, theirs in baseline.admission[:MOST_ADMITTED]
+        for path, ours, theirs, note in baseline.admission[:MOST_ADMITTED]
     ]
     options = str(frame.app.annotations.get("argocd.argoproj.io/compare-options") or "").split(",")
     everywhere = "IncludeMutationWebhook=true" in [option.strip() for option in options]
-    return lines, everywhere or bool(strict_changes(baseline, manifest))
+    changed = any(line["note"] == CHANGED for line in lines)
+    return lines, (everywhere and changed) or bool(strict_changes(baseline, manifest))
 
 
 def _shown(value: object) -> str:
@@ -114,6 +117,7 @@ def keep(frame: Frame, work: Work, outcome: Outcome) -> None:
         sensitive_annotations=settings.HUB_SENSITIVE_ANNOTATIONS,
         operation_id=str(work.operation.number),
         from_manifest=action.verb != "apply",
+        left_out=[text.removesuffix(LEFT_OUT) for text in outcome.warnings if text.endswith(LEFT_OUT)],
     )
     metadata = answer["metadata"]
     work.kept.add(action.key)

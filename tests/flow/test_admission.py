@@ -63,6 +63,30 @@ def test_e43_admission_change_is_baseline(world: World) -> None:
     ]
 
 
+TYPO = """apiVersion: apps/v1
+kind: Deployment
+metadata: {name: one, namespace: shop, annotations: {argocd.argoproj.io/sync-options: "Validate=false"%s}}
+spec:
+  selector: {matchLabels: {app: one}}
+  template:
+    metadata: {labels: {app: one}}
+    spec: {containers: [{name: main, image: "x:1", imagePullPolcy: Always}]}
+"""
+
+
+@pytest.mark.parametrize("more", ["", ', gitops-hub.io/compare: "strict"'])
+def test_a_field_that_the_server_does_not_know_stays_in_the_diff(world: World, more: str) -> None:
+    """With Validate=false it is left out of what is sent, and never dropped in silence (6.1)."""
+    world.kube.create(NAMESPACE)
+    world.commit({"deploy/c.yaml": TYPO % more})
+    app = world.run(world.application(sync_policy=AUTOMATED))
+    assert (app.sync_status, app.operations.count()) == ("Synced", 1)
+    (line,) = lines(app)
+    assert line["path"] == '.spec.template.spec.containers[name="main"].imagePullPolcy'
+    assert (line["desired"], line["live"]) == ('"Always"', "null")
+    assert line["note"] == "not in the cluster's schema"
+
+
 @pytest.mark.usefixtures("webhook")
 @pytest.mark.parametrize(
     ("more", "annotations"),

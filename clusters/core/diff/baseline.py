@@ -30,12 +30,18 @@ _FORMAT = 1
 _NO_RULES = ObjectRules()
 
 
+CHANGED = "changed on admission"
+UNKNOWN_FIELD = "not in the cluster's schema"
+
+
 class Admission(NamedTuple):
-    """A path that the server or a webhook changed when our apply was admitted. Secret values are HMACs."""
+    """A path that the server or a webhook changed when our apply was admitted, or that the server does not know (`note`).
+    Secret values are HMACs."""
 
     path: str
     ours: Any
     theirs: Any
+    note: str = CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +119,13 @@ def baseline_of(
     server_version: str = "",
     operation_id: str = "",
     from_manifest: bool = False,
+    left_out: Collection[str] = (),
 ) -> Baseline:
     """The Baseline after our apply of `sent` was answered with `answer`.
 
     `key`: the hub's, for HMACs of secret values. `from_manifest`: the write was a PUT, so the leaf set comes from the
-    manifest; that is also done when the answer lists no managed fields of ours.
+    manifest; that is also done when the answer lists no managed fields of ours. `left_out`: paths of `sent` that the
+    server does not know; they stay to be seen (6.1).
     """
     leaves = None
     if not from_manifest:
@@ -139,9 +147,13 @@ def baseline_of(
         rules_digest=rules.digest,
         server_version=server_version,
         operation_id=operation_id,
-        admission=()
-        if as_sent
-        else tuple(_admission(kept, rules.strip(answer), leaves, key, secret=is_secret(sent))),
+        admission=tuple(
+            each
+            for each in (_admission(kept, rules.strip(answer), leaves, key, is_secret(sent), left_out))
+            if not as_sent or each.note == UNKNOWN_FIELD
+        )
+        if left_out or not as_sent
+        else (),
         packed=_pack(leaves, values),
     )
 
@@ -185,18 +197,24 @@ def _pack(leaves: LeafSet, values: Any) -> bytes:
 def strict_changes(baseline: Baseline, manifest: Manifest) -> tuple[Admission, ...]:
     """What was changed on admission, if the manifest asks for it to count (`gitops-hub.io/compare: strict`)."""
     strict = metadata_map(manifest, "annotations").get(COMPARE_ANNOTATION) == "strict"
-    return baseline.admission if strict else ()
+    return tuple(each for each in baseline.admission if each.note == CHANGED) if strict else ()
 
 
 def _admission(
-    sent: Manifest, answer: Manifest, leaves: LeafSet, key: bytes, *, secret: bool
+    sent: Manifest,
+    answer: Manifest,
+    leaves: LeafSet,
+    key: bytes,
+    secret: bool,
+    left_out: Collection[str],
 ) -> list[Admission]:
     walk = Walk(built_in=is_built_in(group_of(sent)))
     found = []
     for difference in walk.compare(sent, answer, type_of(sent)):
         hidden = secret or _holds_secret(leaf_at(leaves, difference.path))
         ours, theirs = (_shown(value, hidden, key) for value in (difference.desired, difference.live))
-        found.append(Admission(difference.where, ours, theirs))
+        note = UNKNOWN_FIELD if difference.where in left_out else CHANGED
+        found.append(Admission(difference.where, ours, theirs, note))
     return found
 
 

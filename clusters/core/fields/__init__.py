@@ -6,6 +6,7 @@ May not: comparing objects (see `clusters.core.diff`), requests.
 
 from clusters.core.fields.managed import move_patch, union
 from clusters.core.fields.paths import (
+    LEFT_OUT,
     drop,
     duplicate_lists,
     forbidden_default,
@@ -16,6 +17,7 @@ from clusters.core.fields.paths import (
 )
 
 __all__ = [
+    "LEFT_OUT",
     "drop",
     "duplicate_lists",
     "forbidden_default",

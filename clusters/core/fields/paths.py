@@ -29,6 +29,10 @@ class Place(NamedTuple):
     key: Any
 
 
+LEFT_OUT = " is not in the cluster's schema and was left out"
+"""What a warning says after the path of a field that the server does not know."""
+
+
 def undeclared(message: str) -> list[str]:
     """The paths that `message` calls "not declared in schema"; a random part of all there are (facts C3)."""
     return list(dict.fromkeys(_UNDECLARED.findall(message)))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,7 +87,7 @@ def test_e43_admission_change_is_baseline():
     made = baseline_of(answer, manifest, "hash", key=KEY)
     assert drift(made, edited(answer), key=KEY) is None
     path = '.spec.template.spec.containers[name="web"].image'
-    assert made.admission == ((path, "nginx:1.25", "mirror/nginx:1.25"),)
+    assert made.admission == ((path, "nginx:1.25", "mirror/nginx:1.25", "changed on admission"),)
     assert strict_changes(made, manifest) == ()
     manifest["metadata"]["annotations"] = {"gitops-hub.io/compare": "strict"}
     assert strict_changes(made, manifest) == made.admission
@@ -175,6 +177,13 @@ def test_a_baseline_survives_storage():
         Baseline.from_bytes(b"\x00rubbish")
     with pytest.raises(ValueError, match="unreadable"):
         Baseline.from_bytes(b"\x01rubbish")
+
+
+def test_an_older_baseline_whose_admission_has_no_note_is_read() -> None:
+    made = baseline(deployment())
+    old = {**dataclasses.asdict(made), "admission": [(".spec.x", 1, 2)]}
+    read = Baseline.from_bytes(made.to_bytes()[:1] + msgspec.msgpack.encode(old))
+    assert read.admission == ((".spec.x", 1, 2, "changed on admission"),)
 
 
 def test_a_baseline_is_void_for_another_manifest_rules_or_version():
