@@ -62,6 +62,17 @@ def pointed(parts: tuple[str, ...], obj: Any) -> list[Place]:
     return [tuple(place)]
 
 
+def exists(place: Place, obj: Any) -> bool:
+    """Whether there is anything at this place; jq names places that are not there, too."""
+    held: Any = obj
+    for part in place:
+        keys: Any = held if isinstance(held, dict) else range(len(held)) if isinstance(held, list) else ()
+        if part not in keys:
+            return False
+        held = held[part]
+    return True
+
+
 def without(obj: Any, gone: Iterable[Place]) -> Any:
     """`obj` without these places; parts that keep everything are shared with it."""
     below: dict[str | int, list[Place]] = {}

@@ -9,7 +9,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any, Literal
 
-from clusters.core.diff.evaluate import Place, Unevaluated, places, pointed, without
+from clusters.core.diff.evaluate import Place, Unevaluated, exists, places, pointed, without
 from clusters.core.diff.expressions import Step, Unsupported, parse_expression, parse_pointer
 from clusters.core.diff.fields import covers, owned_by
 from clusters.core.manifests import Manifest, ResourceKey, canonical_json
@@ -72,7 +72,7 @@ class _Path:
 
     def places(self, obj: Manifest) -> list[Place]:
         if self.jq is not None:
-            return list(self.jq(self.text, obj))
+            return [place for place in self.jq(self.text, obj) if exists(place, obj)]
         if self.pointer is not None:
             return pointed(self.pointer, obj)
         return places(self.steps or (), obj)

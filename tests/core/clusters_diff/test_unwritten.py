@@ -158,3 +158,17 @@ def test_status_is_never_among_them():
     live = scaled()
     live["status"] = {"replicas": 5}
     assert "status" not in body_to_send(manifest, live, rules).manifest
+
+
+def test_a_place_that_jq_names_and_nothing_is_at_keeps_nothing_back():
+    """`.containers[0,1].image` of a Pod with one container: the whole list was sent as it is live."""
+    containers = ("spec", "template", "spec", "containers")
+
+    def jq(_expression: str, _obj: dict[str, Any]) -> list[tuple[str | int, ...]]:
+        return [(*containers, 1, "image")]
+
+    rules = compile_rules([IgnoreRule(group="apps", jq_paths=(".spec | error",))], jq)
+    wanted, live = deployment(), edited(answer_of(deployment()))
+    wanted["spec"]["template"]["spec"]["containers"][0]["image"] = "nginx:new"
+    assert body_to_send(wanted, live, rules).manifest == wanted
+    assert rules.ignored_places(live) == []
