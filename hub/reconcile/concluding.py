@@ -90,6 +90,7 @@ def conclude(
         told = []
     frame.memory["episodes"], frame.memory["state"] = memory, state
     frame.result.changed = is_new or state != before
+    frame.settle()
     app.memory = frame.memory
     again = _next_look(frame, seen, work)
     with frame.stage("save"), transaction.atomic():

@@ -23,6 +23,19 @@ from hub.models import Application, ResourceStatus
 from hub.services import events, leases, resource_rules
 from hub.services.statements import Prepared
 
+# A row of a resource of which nothing was seen yet.
+_UNSEEN: dict[str, Any] = {
+    "baseline": None,
+    "desired_hash": "",
+    "uid": "",
+    "resource_version": "",
+    "adopted": False,
+    "completed_at": None,
+    "drift": [],
+    "status": "",
+    "reason": "",
+    "health": "",
+}
 _RESOURCES = Prepared(lambda id_: ResourceStatus.objects.filter(application=id_), "application")
 
 
@@ -100,7 +113,7 @@ class Frame:
     def open(cls, lease: leases.Lease) -> Frame:
         """Read what every pass needs, once."""
         app = lease.application
-        return cls(
+        frame = cls(
             lease=lease,
             app=app,
             now=timezone.now(),
@@ -110,6 +123,28 @@ class Frame:
             rows={key_of_row(row): row for row in _RESOURCES.rows(app.id)},
             memory=dict(app.memory or {}),
         )
+        frame._arrive()
+        return frame
+
+    @property
+    def _place(self) -> list[str]:
+        return [str(self.app.cluster_id), self.app.cluster.uid]
+
+    def _arrive(self) -> None:
+        """In another cluster, or in one that was built anew, nothing that was seen before counts: not even versions."""
+        here, before = self._place, self.memory.get("seen_in") or self._place
+        rebuilt = bool(before[1] and here[1]) and before[1] != here[1]
+        if before[0] == here[0] and not rebuilt:
+            return
+        for key in list(self.rows):
+            self.change(key, **_UNSEEN)
+        for name in ("heals", "drifted", "fights", "hooks"):
+            self.memory.pop(name, None)
+
+    def settle(self) -> None:
+        """The rows are about to be stored: they speak of the cluster that this pass saw."""
+        here, before = self._place, self.memory.get("seen_in") or self._place
+        self.memory["seen_in"] = before if before[0] == here[0] and not here[1] else here
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
