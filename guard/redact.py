@@ -51,7 +51,14 @@ def redact(text: str, secrets: Iterable[str] = (), *, limit: int = 0) -> str:
         text = pattern.sub(replacement, text)
     if limit and len(text) > limit:
         text = text[: limit - 1] + "…"
-    return text
+    return plain(text)
+
+
+def plain(text: str) -> str:
+    """The text without what a database refuses: NUL, and halves of characters (names that are no UTF-8)."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
 class LogFilter(logging.Filter):

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from guard.redact import plain
+
 
 class HubError(Exception):
     """Base of all. `permanent`: the same request fails again until something else changes.
@@ -47,7 +49,8 @@ class SourceError(HubError):
         retry_at: datetime | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(code, message, hint, permanent=permanent, status=status)
+        # Paths of a Repository may be any bytes, and the sentence is stored.
+        super().__init__(code, plain(message), hint, permanent=permanent, status=status)
         self.retry_at = retry_at
         self.retry_after = retry_after
 

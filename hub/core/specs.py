@@ -31,6 +31,8 @@ def text(limit: int = 1000, *, pattern: re.Pattern[str] | None = None, what: str
             _wrong(errors, path, f"has {len(value)} characters, at most {limit} are allowed")
         elif any(ord(character) < 32 and character not in "\n\t" for character in value):
             _wrong(errors, path, "holds control characters")
+        elif any("\ud800" <= character <= "\udfff" for character in value):
+            _wrong(errors, path, "holds half of a character")
         elif pattern is not None and value and not pattern.fullmatch(value):
             _wrong(errors, path, f"{value!r} is not {what}")
         return value

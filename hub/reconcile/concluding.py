@@ -315,8 +315,14 @@ def _keep_status(frame: Frame, again: datetime) -> None:
 def broken(lease: leases.Lease) -> None:
     """A pass ended by an unexpected error: a condition says so, the row is looked at later, others go on."""
     app = lease.application
-    failures = int((app.memory or {}).get("failures") or 0) + 1
-    memory = {**(app.memory or {}), "failures": failures}
+    leases.keeper.drop(lease)
+    # The error may be that of a broken connection: a new one can still give the lease back.
+    close_old_connections()
+    # What is stored and not what the pass made of it: that may be the very thing that cannot be stored.
+    stored = Application.objects.filter(id=app.id).values("conditions", "memory").first()
+    kept = stored or {"conditions": [], "memory": {}}
+    failures = int((kept["memory"] or {}).get("failures") or 0) + 1
+    memory = {**(kept["memory"] or {}), "failures": failures}
     now = timezone.now()
     again = schedule.next_look(
         schedule.LookFacts(now=now, seed=str(app.id), watched=False, failures=failures)
@@ -327,12 +333,9 @@ def broken(lease: leases.Lease) -> None:
         "message": "the last pass failed unexpectedly; see the log of the worker",
         "since": now.isoformat(),
     }
-    leases.keeper.drop(lease)
-    # The error may be that of a broken connection: a new one can still give the lease back.
-    close_old_connections()
     operations.show_unfinished(lease)
     Application.objects.filter(id=app.id, fence=lease.fence).update(
-        conditions=[*[c for c in app.conditions if c.get("code") != "internal"], condition],
+        conditions=[*[c for c in kept["conditions"] if c.get("code") != "internal"], condition],
         memory=memory,
         next_look_at=again,
         lease_until=None,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
 
+from guard.redact import plain
 from hub.core.sources import RefTable, is_full_id
 from hub.core.sources.refs import TAGS
 from hub.core.sources.trees import Entry
@@ -80,9 +81,10 @@ def parse_commit(sha: str, raw: bytes, tags: tuple[str, ...] = ()) -> Commit:
 
 def _decoded(raw: bytes, encoding: str) -> str:
     try:
-        return raw.decode(encoding, "replace")
+        text = raw.decode(encoding, "replace")
     except LookupError:
-        return raw.decode("utf-8", "replace")
+        text = raw.decode("utf-8", "replace")
+    return plain(text)
 
 
 def _person(text: str) -> Person:

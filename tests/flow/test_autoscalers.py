@@ -114,7 +114,7 @@ class Hints:
         self.asked.append(application)
 
     def learn(self, application: uuid.UUID, cluster: uuid.UUID) -> None:
-        """Which cluster it belongs to."""
+        pass
 
 
 def test_autoscalers_of_strangers_are_watched_and_ask_for_a_look(world: World, app: Application) -> None:

@@ -19,6 +19,11 @@ class Health:
     status: str
     message: str = ""
 
+    def __post_init__(self) -> None:
+        # An object may say anything; PostgreSQL stores no NUL.
+        if "\0" in self.message:
+            object.__setattr__(self, "message", self.message.replace("\0", "\ufffd"))
+
 
 Rule = Callable[[Manifest], Health | None]
 """A rule of one kind. None: no opinion."""
