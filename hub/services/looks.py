@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, F, OuterRef, Q, Value
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Greatest, Now
 from django.utils import timezone
 
 from clusters.services import watched
 from hub.core import schedule
-from hub.models import Application, SourceState
+from hub.models import Application, Shard, SourceState
 from hub.models.operation import UNFINISHED
+from hub.services.leases import process_name
 
 # Levels of comparison (sync-semantics.md 7.1): what is known, and what a person asks for.
 LEVEL_KNOWN = 2
@@ -37,10 +38,26 @@ def ask(applications: Iterable[uuid.UUID], *, level: int) -> list[uuid.UUID]:
 
 
 def due(limit: int) -> list[uuid.UUID]:
-    """Applications whose time has come and that nobody looks at, the longest waiting first."""
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
-    rows = Application.objects.filter(free, next_look_at__lte=Now()).order_by("next_look_at")
+    """Applications whose time has come and that nobody looks at, the longest waiting first.
+
+    Regular looks of a cluster that another living process watches are left to it: it sees in memory what would cost
+    this one a LIST.
+    """
+    elsewhere = Shard.objects.filter(number=OuterRef("cluster__shard"), lease_until__gt=Now())
+    watched_elsewhere = Exists(elsewhere.exclude(owner__in=["", process_name()]))
+    rows = _due().exclude(Q(look_level=0) & watched_elsewhere)
     return list(rows.values_list("id", flat=True)[:limit])
+
+
+def due_here(limit: int) -> list[uuid.UUID]:
+    """Those in the clusters of the shards that this process has."""
+    mine = Shard.objects.filter(number=OuterRef("cluster__shard"), owner=process_name())
+    return list(_due().filter(Exists(mine)).values_list("id", flat=True)[:limit])
+
+
+def _due() -> QuerySet[Application]:
+    free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
+    return Application.objects.filter(free, next_look_at__lte=Now()).order_by("next_look_at")
 
 
 def postpone(applications: Iterable[tuple[uuid.UUID, int]], until: datetime) -> None:

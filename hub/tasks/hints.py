@@ -209,6 +209,14 @@ def _did(part: Callable[[], object]) -> bool:
     return True
 
 
+def look_here() -> None:
+    """What the tick leaves to the process that watches a cluster: its regular looks, from memory."""
+    local = runtime.current()
+    if local is not None:
+        for application in looks.settle_quiet(looks.due_here(DUE_AT_ONCE)):
+            local.hint(application)
+
+
 def _looks() -> None:
     nudges.look(looks.settle_quiet(looks.due(DUE_AT_ONCE)))
 

@@ -68,6 +68,7 @@ class Process:
             chores: list[Callable[[], object]] = [
                 lambda: heartbeats.beat("worker"),
                 self.watching.tend,
+                hints.look_here,
                 notifications.flush,
             ]
             if self._tick and time.monotonic() >= next_tick:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from clusters.models import Cluster
 from clusters.services import live_state, set_listener, unwatch_cluster, watched
 from hub.models import Application, ResourceStatus, WorkerProcess
 from hub.reconcile.frame import connection_of
-from hub.services import clusters
+from hub.services import clusters, leases, looks
 from hub.services.events import hub_id
 from hub.tasks import watching
+from hub.tasks.process import Process
 from hub.tasks.runtime import Runtime
 from tests.flow import faults
 from tests.flow.conftest import DANA, World
@@ -138,3 +141,50 @@ def test_h14_the_share_of_a_worker_that_ended_is_taken_at_the_next_round(
     gone.delete()
     watches.tend()
     assert len(watches._shards) == 16
+
+
+def due_now(app: Application, level: int = 0) -> None:
+    Application.objects.filter(id=app.id).update(next_look_at=Now(), look_level=level, lease_until=None)
+
+
+def owned_by(world: World, owner: str, seconds: int) -> None:
+    watching.Shard.objects.update_or_create(
+        number=world.cluster.shard,
+        defaults={"owner": owner, "lease_until": timezone.now() + timedelta(seconds=seconds)},
+    )
+
+
+def test_regular_looks_are_left_to_the_process_that_watches_the_cluster(
+    world: World, web: Application
+) -> None:
+    due_now(web)
+    assert looks.due(10) == [web.id]
+    owned_by(world, "elsewhere:1", 30)
+    assert (looks.due(10), looks.due_here(10)) == ([], [])
+    owned_by(world, leases.process_name(), 30)
+    assert (looks.due(10), looks.due_here(10)) == ([web.id], [web.id])
+
+
+def test_h21_they_are_everybodys_as_soon_as_that_process_is_gone_or_somebody_asks(
+    world: World, web: Application
+) -> None:
+    due_now(web)
+    owned_by(world, "elsewhere:1", -1)
+    assert looks.due(10) == [web.id]
+    owned_by(world, "elsewhere:1", 30)
+    assert looks.due(10) == []
+    due_now(web, level=2)
+    assert looks.due(10) == [web.id]
+
+
+def test_the_process_that_watches_a_cluster_settles_its_regular_looks_without_a_tick(
+    world: World, web: Application
+) -> None:
+    with faults.worker():
+        assert until(lambda: watched(str(world.cluster.id)))
+    world.run(web)
+    Application.objects.filter(id=web.id).update(next_look_at=Now() - timedelta(minutes=5), look_level=0)
+    with Process(tick=False, threads=2):
+        assert until(
+            lambda: (Application.objects.get(id=web.id).next_look_at or timezone.now()) > timezone.now()
+        )
