@@ -217,7 +217,9 @@ def refused(work: Work) -> bool:
 
 def withdraw(frame: Frame) -> None:
     """The Application stays: nobody is asked again until a person asks for the deletion again."""
-    Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).update(
+    mine = Application.objects.filter(id=frame.app.id, fence=frame.lease.fence)
+    # Who asked again meanwhile is not refused.
+    mine.filter(deletion_requested_at=frame.app.deletion_requested_at).update(
         deletion_requested_at=None, deletion_requested_by={}, generation=F("generation") + 1
     )
     frame.app.deletion_requested_at = None

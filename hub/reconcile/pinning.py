@@ -54,9 +54,9 @@ def moves(frame: Frame, desired: Desired) -> bool:
 
 
 def _set(frame: Frame, pin: dict[str, Any]) -> None:
-    Application.objects.filter(id=frame.app.id, fence=frame.lease.fence).update(
-        pin=pin, look_count=F("look_count")
-    )
+    """In place of the Pin that this pass has seen: another one that came meanwhile stays."""
+    mine = Application.objects.filter(id=frame.app.id, fence=frame.lease.fence)
+    mine.filter(pin__at=frame.app.pin.get("at")).update(pin=pin, look_count=F("look_count"))
     frame.app.pin = pin
 
 
