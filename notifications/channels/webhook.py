@@ -7,16 +7,19 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import notifications.channels.base as base
 from notifications.channels.base import Network, Owed, Receipt, Request, Step
 from notifications.core import marks
+from notifications.core.gotimes import parse_duration
 from notifications.core.templates import Message
 
 TYPE = "webhook"
 # Machines read it: every message stands alone.
 FOLDS = False
+_TRIES = 3
 SECRETS = frozenset(["url", "headers", "basicAuth"])
 KNOWN = SECRETS | {"insecureSkipVerify", "retryMax", "retryWaitMin", "retryWaitMax"}
 
@@ -52,6 +55,25 @@ def carry_out(step: Step, settings: Mapping[str, Any], network: Network, owed: O
     )
     receipt = base.judged(base.send(request, network), unsure=())
     return Receipt(answer=_hidden(receipt.answer, owed.secrets))
+
+
+def first_wait(settings: Mapping[str, Any], attempts: int) -> timedelta | None:
+    """What `retryMax`, `retryWaitMin` and `retryWaitMax` ask for after the first tries; they only shorten a wait."""
+    least, most = _span(settings.get("retryWaitMin")), _span(settings.get("retryWaitMax"))
+    tries = settings.get("retryMax", _TRIES)
+    if (least is None and most is None) or not isinstance(tries, int) or attempts > tries:
+        return None
+    doubled = (timedelta(seconds=1) if least is None else least) * (1 << min(attempts - 1, 10))
+    return doubled if most is None else min(doubled, most)
+
+
+def _span(value: object) -> timedelta | None:
+    """A duration of Go, or seconds; None for anything else."""
+    try:
+        text = f"{value}s" if isinstance(value, int) and not isinstance(value, bool) else str(value or "")
+        return timedelta(microseconds=max(parse_duration(text).ns, 0) // 1000)
+    except ValueError:
+        return None
 
 
 def _headers(settings: Mapping[str, Any]) -> dict[str, str]:

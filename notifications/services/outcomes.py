@@ -92,11 +92,22 @@ def failed(
     )
     if following.state == "pending" and following.next_at is not None:
         least = now + (_SLOWLY if error.slow else pause or timedelta(0))
-        following = replace(following, next_at=max(following.next_at, least))
+        following = replace(following, next_at=max(_sooner(row, line, error, following.next_at, now), least))
     if row.kind == Delivery.Kind.TEST:
         following = Next("failed", reason=error.code)
     apply(row, line, index, tried, outcome, error, following, now)
     return False
+
+
+def _sooner(
+    row: Delivery, line: Line | None, error: DeliveryError, usual: datetime, now: datetime
+) -> datetime:
+    """The first waits of a service that asks for shorter ones, where nobody says how long to wait."""
+    asked = getattr(line.channel, "first_wait", None) if line is not None else None
+    if line is None or asked is None or error.kind != "passing" or error.retry_after is not None:
+        return usual
+    wait = asked(line.settings, row.attempts)
+    return usual if wait is None else min(usual, now + wait)
 
 
 def case(row: Delivery, step: dict[str, Any] | None) -> schedule.Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -258,6 +259,25 @@ def test_a_password_is_not_sent_without_tls() -> None:
         error = refused(email.carry_out, step, settings, LOCAL, OWED)
         assert (error.code, error.kind) == ("smtp_tls", "service")
         assert "AUTH" not in server.verbs
+
+
+@pytest.mark.parametrize(
+    ("settings", "attempts", "seconds"),
+    [
+        ({}, 1, None),
+        ({"retryWaitMin": "1s"}, 1, 1),
+        ({"retryWaitMin": "1s", "retryWaitMax": "3s"}, 3, 3),
+        ({"retryWaitMin": "2s", "retryMax": 1}, 2, None),
+        ({"retryWaitMax": 4}, 2, 2),
+        ({"retryWaitMin": "soon"}, 1, None),
+        ({"retryWaitMin": "-5s"}, 1, 0),
+    ],
+)
+def test_retry_keys_of_a_webhook_give_its_first_waits(
+    settings: dict[str, Any], attempts: int, seconds: int | None
+) -> None:
+    wait = webhook.first_wait(settings, attempts)
+    assert wait == (None if seconds is None else timedelta(seconds=seconds))
 
 
 # -- Teams

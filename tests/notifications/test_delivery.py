@@ -112,6 +112,19 @@ def test_an_idempotent_webhook_is_repeated_with_the_same_key(time_: FakeClock) -
         assert len(hook.requests) == 2
 
 
+def test_retry_keys_only_shorten_the_first_waits(time_: FakeClock) -> None:
+    with HttpReceiver() as hook:
+        hook.answers += [503, 503]
+        settings = {"url": hook.url, "retryWaitMin": "100ms", "retryWaitMax": "1h"}
+        Service.objects.create(name="hook", type="webhook", settings=json.dumps(settings))
+        subscribe("hook", events=["sync-failed"])
+        (delivery,) = dispatch(event())
+        for _ in range(3):
+            deliver(delivery)
+            time_.forward(seconds=1)
+        assert states() == ["sent"]
+
+
 def test_a_webhook_or_workflow_that_asks_to_wait_keeps_no_other_recipient_waiting() -> None:
     service = Service.objects.create(name="teams", type="teams-workflows")
     one, other = (Destination.objects.create(service=service, recipient=name) for name in "ab")
