@@ -232,12 +232,8 @@ def _health(app: str, name: str, after: State, memory: Memory) -> list[Event]:
 def _unknown(app: str, name: str, before: State, after: State, memory: Memory) -> list[Event]:
     """The state cannot be computed though the cluster answers; a lost cluster has an event of its own."""
     episode = memory.setdefault("unknown", {"n": 0, "open": False})
-    if (
-        after["sync"] == "Unknown"
-        and before["sync"] != "Unknown"
-        and after.get("cluster_ok")
-        and not episode["open"]
-    ):
+    was_known = before["sync"] != "Unknown" or not before.get("cluster_ok")
+    if after["sync"] == "Unknown" and was_known and after.get("cluster_ok") and not episode["open"]:
         episode.update(open=True, n=episode["n"] + 1)
         why = after.get("unknown_reason") or "it cannot be compared"
         return [

@@ -103,6 +103,8 @@ def test_unknown_is_told_only_when_the_cluster_answers() -> None:
     lost = state(sync="Unknown", cluster_ok=False)
     assert told(state(), lost, state()) == []
     assert told(state(), state(sync="Unknown"), state()) == ["status-unknown", "status-known"]
+    # The cluster is back, and now it is the repository.
+    assert told(state(), lost, state(sync="Unknown"), state()) == ["status-unknown", "status-known"]
 
 
 def test_why_it_ran_is_said_in_the_words_of_the_design() -> None:
