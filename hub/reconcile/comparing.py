@@ -61,7 +61,8 @@ def differs(
         assert comparison is not None
         found = comparison.differences
         changed = bool(found) or (bool(comparison.inconclusive) and baseline is not None)
-    return changed, _lines([*found[:MOST_DRIFT_LINES], *ignored][:MOST_DRIFT_LINES], live), ""
+    told = [*found[:MOST_DRIFT_LINES], *ignored][:MOST_DRIFT_LINES]
+    return changed, _lines(told, live) if told else [], ""
 
 
 def read_owners(frame: Frame, desired: Desired, seen: Seen) -> None:
