@@ -421,6 +421,18 @@ def test_a_review_without_a_policy_is_for_owners(cast: Cast) -> None:
     approvals.review(person(cast.alice), cast.alice, row.number, text="fine")
 
 
+def test_a_vote_is_taken_back_although_no_policy_asks_at_the_moment(cast: Cast) -> None:
+    row = opened(cast.app)
+    assert vote(cast.dan, row.number) == ""
+    ApprovalPolicy.objects.update(enabled=False)
+    approvals.withdraw(person(cast.dan), cast.dan, row.number, why="unlinked")
+    ApprovalPolicy.objects.update(enabled=True)
+    assert row.votes.filter(ended_at__isnull=True).count() == 0
+    assert vote(cast.erin, row.number) == ""
+    row.refresh_from_db()
+    assert row.state == "pending"
+
+
 def test_an_application_that_moves_is_asked_about_among_its_new_people(cast: Cast) -> None:
     first = opened(cast.app)
     for user in (cast.dan, cast.erin):

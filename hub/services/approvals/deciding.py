@@ -203,9 +203,6 @@ def _now_approved(row: ApprovalRequest, demand: Demand) -> None:
 
 
 def _withdraw(actor: Actor, user: User, row: ApprovalRequest, why: str) -> Decided | Refusal:
-    demand = _demand(row)
-    if isinstance(demand, Refusal):
-        return demand
     if row.state not in requests.OPEN:
         return Refusal("closed", f"approval {row.number} is {row.state}")
     vote = row.votes.filter(user=user, ended_at__isnull=True).first()
@@ -213,6 +210,10 @@ def _withdraw(actor: Actor, user: User, row: ApprovalRequest, why: str) -> Decid
         return Refusal("not_yours", "you have no vote here to take back")
     Vote.objects.filter(id=vote.id).update(ended_at=timezone.now(), ended_why=why[:64])
     _audit(actor, "withdraw", row, why)
+    demand = demand_of(row)
+    if demand is None:
+        # No policy asks now; should one ask again, this vote is gone all the same.
+        return Decided(row, True, f"{user.username} withdrew the vote")
     votes = requests.tally_of(row, demand)
     change = after(row.state, Happening("withdraw", reached=votes.reached))
     assert change is not None
