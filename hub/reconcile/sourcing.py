@@ -12,6 +12,7 @@ from django.utils import timezone
 
 import hub.reconcile.reaching as reaching
 import hub.render as render
+import hub.services.rewrites as rewrites
 import hub.services.statements as statements
 import hub.source as source
 from clusters.core.discovery import Discovery
@@ -266,6 +267,8 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) ->
         cluster=render.ClusterFacts(app.cluster.version),
         options=render.RenderOptions(frame.mask_key, settings.HUB_SOURCE_LIMITS),
     )
+    if mirror.rebuilt:
+        rewrites.rebuilt(state.repository)
     state.manifest_digest = keep(rendered.manifests)
     state.revision, state.parameters = state.wanted, parameters
     state.inputs, state.input_key = rendered.inputs.as_json(), rendered.inputs.key

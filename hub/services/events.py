@@ -145,6 +145,50 @@ def _initiator(given: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "automation", "name": "hub", **given, "via": _VIA.get(via, via)}
 
 
+def store_apart(
+    name: str,
+    key: str,
+    severity: str,
+    summary: str,
+    now: datetime,
+    *,
+    project: str = "",
+    cluster: Mapping[str, Any] | None = None,
+    detail: Mapping[str, Any] | None = None,
+    resolves: str = "",
+    links: Mapping[str, str] | None = None,
+) -> None:
+    """Insert an event that belongs to no application, inside the caller's transaction; a key that exists stays."""
+    summary = redact(summary, limit=500)
+    lists: dict[str, list[Any]] = {
+        one: [] for one in ("revisions", "previous_revisions", "changes", "images")
+    }
+    maps: dict[str, dict[str, Any]] = {one: {} for one in ("operation", "health", "sync", "drift")}
+    data = {
+        "id": key,
+        "key": key,
+        "name": name,
+        "seq": 0,
+        "occurred_at": now.isoformat(),
+        "severity": severity,
+        "summary": summary,
+        "project": {"name": project, "labels": {}},
+        "cluster": dict(cluster or {}),
+        "initiator": _initiator({}),
+        "reason": "",
+        "changes_total": 0,
+        "detail": dict(detail or {}),
+        "resolves": resolves,
+        "links": dict(links or {}),
+        **lists,
+        **maps,
+    }
+    row = Event(
+        key=key, name=name, project=project, severity=severity, summary=summary, data=data, occurred_at=now
+    )
+    Event.objects.bulk_create([row], ignore_conflicts=True)
+
+
 def _approval(event: Happened, context: Mapping[str, Any]) -> dict[str, Any]:
     """What came of an operation goes where its Approval was asked; drift and health have threads of their own."""
     return {"approval": context["approval"]} if context.get("approval") and event.name in _RESULTS else {}

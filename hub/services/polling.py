@@ -79,6 +79,7 @@ class _Target:
 class _Found:
     table: RefTable
     targets: Sequence[_Target] = ()
+    rebuilt: bool = False
 
 
 def _free() -> Q:
@@ -163,7 +164,7 @@ def _look(repository: Repository, states: list[SourceState]) -> _Found:
         _judged(found.mirror, outcome, tracked)
         for outcome, tracked in zip(found.outcomes, by_target.values(), strict=True)
     ]
-    return _Found(found.table, targets)
+    return _Found(found.table, targets, found.mirror.rebuilt)
 
 
 def _target(state: SourceState) -> Target:
@@ -263,6 +264,8 @@ def _succeeded(at: _Poll, found: _Found) -> list[uuid.UUID]:
         moved += _follow(target, rows)
     if recovered:
         moved += _applications(repository)
+    if found.rebuilt:
+        rewrites.rebuilt(repository)
     return looks.ask(moved, level=2)
 
 

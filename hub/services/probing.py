@@ -125,45 +125,22 @@ def _insert(
     now: datetime,
     resolves: str = "",
 ) -> None:
-    """The mapping of an Event that belongs to a cluster and to no application."""
-    summary = redact(summary, limit=500)
-    data = {
-        "id": key,
-        "key": key,
-        "name": name,
-        "seq": 0,
-        "occurred_at": now.isoformat(),
-        "severity": severity,
-        "summary": summary,
-        "project": {"name": cluster.scope, "labels": {}},
-        "cluster": {
-            "name": cluster.name,
-            "server": cluster.server,
-            "labels": cluster.labels,
-            "state": cluster.state,
-        },
-        "revisions": [],
-        "previous_revisions": [],
-        "operation": {},
-        "initiator": {"kind": "automation", "name": "hub", "via": "schedule"},
-        "reason": "",
-        "changes": [],
-        "changes_total": 0,
-        "health": {},
-        "sync": {},
-        "drift": {},
-        "detail": detail,
-        "images": [],
-        "resolves": resolves,
-        "links": {"cluster": events.link(f"/admin/clusters/cluster/{cluster.id}/change/")},
+    """An Event that belongs to a cluster and to no application."""
+    part = {
+        "name": cluster.name,
+        "server": cluster.server,
+        "labels": cluster.labels,
+        "state": cluster.state,
     }
-    row = Event(
-        key=key,
-        name=name,
+    events.store_apart(
+        name,
+        key,
+        severity,
+        summary,
+        now,
         project=cluster.scope,
-        severity=severity,
-        summary=summary,
-        data=data,
-        occurred_at=now,
+        cluster=part,
+        detail=detail,
+        resolves=resolves,
+        links={"cluster": events.link(f"/admin/clusters/cluster/{cluster.id}/change/")},
     )
-    Event.objects.bulk_create([row], ignore_conflicts=True)

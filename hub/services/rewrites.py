@@ -6,13 +6,14 @@ from collections.abc import Iterable, Set
 
 from django.db import transaction
 from django.db.models import F
+from django.utils import timezone
 
 import hub.services.events as events
 import hub.source as source
 from hub.core.events import Event as Happened
 from hub.core.sources import Resolution
 from hub.errors import SourceError
-from hub.models import Application, SourceState
+from hub.models import Application, Repository, SourceState
 
 
 def rewritten(mirror: source.Mirror, found: Resolution, states: Iterable[SourceState]) -> frozenset[str]:
@@ -34,6 +35,20 @@ def _moved(found: Resolution, states: Iterable[SourceState]) -> list[SourceState
     # Another ref (the next version of a range) is no rewritten one.
     name = (found.ref or found.name)[:255]
     return [one for one in states if one.wanted and one.wanted != found.sha and one.ref_name == name]
+
+
+def rebuilt(repository: Repository) -> None:
+    """The mirror was damaged and had to be built again (sources.md 2.4): nothing is lost, but a disk may be failing."""
+    now = timezone.now()
+    events.store_apart(
+        "mirror-rebuilt",
+        f"{repository.id}/mirror-rebuilt/{now.isoformat()}",
+        "info",
+        f"The mirror of {repository.url} was damaged and is built anew",
+        now,
+        project=repository.project.name if repository.project else "",
+        links={"repository": events.link(f"/admin/hub/repository/{repository.id}/change/")},
+    )
 
 
 def _is_rewritten(mirror: source.Mirror, old: str, new: str) -> bool:

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+import hub.source as source
 from clusters.models import Cluster
 from hub.models import Application, Event
 from hub.services import applications, events, probing, switches
@@ -319,3 +320,18 @@ def test_the_next_version_of_a_range_is_no_moved_tag(world: World, desk: Desk) -
     world.poll()
     desk.tell(world, app)
     assert (app.revisions, desk.roots()) == ([second], [])
+
+
+def test_a_mirror_that_had_to_be_built_anew_is_told(world: World, desk: Desk) -> None:
+    desk.subscribe("mirror-rebuilt")
+    app = _world_of_one(world, sync_policy=AUTOMATED)
+    desk.tell(world, app)
+    source.close_all()
+    (folder,) = (world.folder / "mirrors").glob("*.git")
+    for held in folder.glob("objects/*/*"):
+        held.chmod(0o600)
+        held.write_bytes(held.read_bytes()[:20])
+    applications.refresh(DANA, app, hard=True)
+    desk.tell(world, app)
+    assert desk.roots() == [f"ℹ️ The mirror of {world.repository.url} was damaged and is built anew"]
+    assert (app.sync_status, app.health_status) == ("Synced", "Healthy")

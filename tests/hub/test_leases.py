@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -15,13 +14,6 @@ from hub.services import leases
 from tests.hub.factories import application
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_held_afterwards() -> Iterator[None]:
-    """The keeper outlives a test: what it still holds it renews in the middle of another one."""
-    yield
-    leases.keeper._held.clear()
 
 
 def test_h3_ten_claims_at_once_have_one_winner() -> None:
@@ -55,18 +47,6 @@ def test_a_released_lease_is_free_and_the_fence_rises() -> None:
     assert second is not None
     assert second.fence == first.fence + 1
     assert second.lost_before == 0
-
-
-def test_a_renewal_that_comes_after_the_release_leaves_the_row_free() -> None:
-    """The keeper looks at what it holds, the pass ends, the keeper renews: nobody would give that lease back again."""
-    app = application()
-    held = leases.claim(app.id)
-    assert held is not None
-    leases.release(held)
-    leases.keeper.renew(held)
-    following = leases.claim(app.id)
-    assert following is not None
-    assert following.lost_before == 0
 
 
 def test_h1_a_lease_of_a_killed_pass_lapses_and_is_counted() -> None:
