@@ -81,7 +81,7 @@ def conclude(
     before = dict(frame.memory.get("state") or {}) or None
     frame.memory.pop("failures", None)
     # Another document may subscribe: its triggers look at once, so that what comes next is news to them.
-    is_new = app.observed_generation != app.generation
+    frame.result.anew = app.observed_generation != app.generation
     _describe(frame, desired, picture, work)
     state = _state(frame, picture, seen, work)
     told, memory = _happened(frame, before, state, found, seen)
@@ -89,7 +89,7 @@ def conclude(
         # What the hub takes away itself has neither drifted nor been deleted outside Git; the end is told as `deleted`.
         told = []
     frame.memory["episodes"], frame.memory["state"] = memory, state
-    frame.result.changed = is_new or state != before
+    frame.result.changed = frame.result.anew or state != before
     frame.settle()
     app.memory = frame.memory
     again = _next_look(frame, seen, work)

@@ -56,6 +56,8 @@ class PassResult:
     events: list[str] = field(default_factory=list)
     phase: str = ""
     changed: bool = False
+    # The document of the Application is another one than at the last pass.
+    anew: bool = False
     app: Application | None = None
     kinds: frozenset[tuple[str, str]] = frozenset()
 

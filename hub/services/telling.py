@@ -65,13 +65,18 @@ def watched(app: Application) -> bool:
     return notifications.wants_view(events.basis(app)).needed
 
 
-def observe(application: uuid.UUID) -> list[int]:
-    """Show an application, as it is stored now, to its imported triggers although no Event says that it changed."""
+def observe(application: uuid.UUID, *, anew: bool = False) -> list[int]:
+    """Show an application, as it is stored now, to its imported triggers although no Event says that it changed.
+
+    `anew`: its document changed, so it may be subscribed only now.
+    """
     app = _application(application)
     if app is None:
         return []
     basis = events.basis(app)
-    return notifications.observe(_view(app, basis)) if notifications.wants_view(basis).needed else []
+    if not notifications.wants_view(basis).needed:
+        return []
+    return notifications.observe(_view(app, basis), anew=anew)
 
 
 def observe_by_time() -> Iterator[int]:
@@ -104,7 +109,7 @@ def _observe_those(asks: Callable[[Mapping[str, Any]], bool], *, by_time: bool) 
         for app in some:
             basis = events.basis(app)
             if asks(basis):
-                yield from notifications.observe(_view(app, basis), by_time=by_time)
+                yield from notifications.observe(_view(app, basis), by_time=by_time, anew=not by_time)
 
 
 def _view(app: Application, basis: Mapping[str, Any]) -> dict[str, Any]:

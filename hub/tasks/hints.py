@@ -53,7 +53,7 @@ def run_pass(application_id: uuid.UUID) -> None:
         if local.after_pass is not None:
             local.after_pass(result.app, result.kinds, result.phase)
     if result.changed and local is not None and result.app is not None:
-        local.submit(functools.partial(_observe_change, local, result.app))
+        local.submit(functools.partial(_observe_change, local, result.app, result.anew))
     if result.events:
         nudges.after_commit(lambda: _dispatch_soon(local))
     if local is not None and result.again_in_s is not None and result.again_in_s < 60:
@@ -65,10 +65,10 @@ def run_pass(application_id: uuid.UUID) -> None:
         poll_soon(repository)
 
 
-def _observe_change(local: runtime.Runtime, app: Application) -> None:
+def _observe_change(local: runtime.Runtime, app: Application, anew: bool) -> None:
     """Looks at one application follow each other, and each reads it anew: an older look never has the last word."""
     if telling.watched(app):
-        local.submit_once(f"triggers/{app.id}", lambda: _deliver(telling.observe(app.id)))
+        local.submit_once(f"triggers/{app.id}", lambda: _deliver(telling.observe(app.id, anew=anew)))
 
 
 def _observe(local: runtime.Runtime | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -38,6 +38,7 @@ from notifications.services.keys import digest, stored_key
 from notifications.services.owing import Owed
 from notifications.services.wishes import followers, owed_to, project_of, route
 
+FRESH = timedelta(minutes=10)
 EVALUATED = "argocd_notifications_trigger_eval_total"
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,8 @@ class _Judging:
     config: Configured
     routing: Routing
     is_tick: bool = False
+    # Somebody subscribed or configured: what an older application was already is no news.
+    is_anew: bool = False
     owed: list[Owed] = field(default_factory=list)
     problems: list[dict[str, str]] = field(default_factory=list)
 
@@ -92,12 +95,13 @@ def dispatch(mapping: Mapping[str, Any]) -> list[int]:
     )
 
 
-def observe(view: Mapping[str, Any], *, by_time: bool = False) -> list[int]:
+def observe(view: Mapping[str, Any], *, by_time: bool = False, anew: bool = False) -> list[int]:
     """A stored status change of an application that is no Event, for imported triggers only (a "tick", 3.1).
 
     `view` has the keys of an event that describe the application: app, project, cluster, application, project_view,
     commits, source_details. Skipped while an ended operation is newer than what is known of the health. `by_time`:
-    nothing changed but the time, so only triggers that read the clock are asked.
+    nothing changed but the time, so only triggers that read the clock are asked. `anew`: somebody subscribed or
+    configured, so triggers that never saw this application only remember what is so.
     """
     event = _without_nul(view)
     application = event.get("application")
@@ -106,6 +110,7 @@ def observe(view: Mapping[str, Any], *, by_time: bool = False) -> list[int]:
     with transaction.atomic():
         now = clock.now()
         judging = _routed(event, now, is_tick=True)
+        judging.is_anew = anew
         for name, routes in _by_trigger(judging.routing).items():
             rule = judging.config.rule(name, project_of(event))
             if rule is None or not isinstance(rule.trigger, Trigger):
@@ -340,7 +345,7 @@ def _imported(judging: _Judging, rule: Rule, trigger: Trigger, routes: list[Rout
         states,
         events.scope(event, judging.config.context),
         clock.seen(judging.now),
-        born=_born(event),
+        born=_born(event) if not judging.is_anew or _is_fresh(event, judging.now) else None,
         active_since=rule.since,
     )
     for identity, state in verdict.states.items():
@@ -360,6 +365,12 @@ def _born(event: Mapping[str, Any]) -> datetime | None:
     never = datetime(1, 1, 1, tzinfo=UTC)
     born = clock.moment(text, never)
     return None if born == never else born
+
+
+def _is_fresh(event: Mapping[str, Any], now: datetime) -> bool:
+    """So new that its creation may not have been told yet."""
+    born = _born(event)
+    return born is not None and now - born < FRESH
 
 
 def state_of(row: TriggerState) -> ConditionState:

@@ -171,3 +171,23 @@ def test_looking_at_all_costs_little_where_nothing_is_imported(
     list(telling.observe_all())
     with django_assert_max_num_queries(7):
         assert list(telling.observe_all()) == []
+
+
+def test_a_subscription_to_the_catalogue_tells_nothing_old(world: World, desk: Desk) -> None:
+    """The trigger is older than the application, and the application is hours old when somebody subscribes to it."""
+    telling.configured()
+    list(telling.observe_all())
+    world.commit({"deploy/ns.yaml": NAMESPACE, "deploy/config.yaml": CONFIG % "blue"})
+    app = world.application(sync_policy={"automated": {"prune": True}})
+    desk.tell(world, app)
+    desk.clock.forward(hours=2)
+    note = {"notifications.argoproj.io/subscribe.on-deployed.slack": "ops"}
+    applications.update(DANA, app, applications.document(app) | {"annotations": note})
+    result = reconcile(app.id)
+    assert (result.changed, result.anew) == (True, True)
+    assert telling.observe(app.id, anew=True) == []
+    world.commit({"deploy/config.yaml": CONFIG % "green"})
+    world.poll()
+    desk.tell(world, app)
+    assert telling.observe(app.id) == []
+    assert desk.roots() == ["web is deployed and healthy."]
