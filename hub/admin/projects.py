@@ -19,7 +19,11 @@ from hub.services.actors import Actor
 class ProjectForm(base.DocumentForm):
     name = forms.CharField()
     description = base.line()
-    rules = base.json(dict, "what may be deployed where; empty denies everything")
+    rules = base.json(
+        dict,
+        'what may be deployed where; empty denies everything: {"sources": {"allow": ["https://git.example.com/**"]}, '
+        '"destinations": {"allow": [{"name": "*", "namespace": "shop-*"}]}}; more in docs/production.md',
+    )
     members = base.json(list, '[{"user": "alice", "role": "owner"}, {"group": "team", "role": "reader"}]')
     labels = base.json(dict)
     annotations = base.json(dict)

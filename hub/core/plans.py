@@ -1,6 +1,6 @@
 """What a Project says about a plan: which prunes it guards, how long things may take, what its windows govern besides.
 
-Every reader is total: a part that cannot be read counts as if it were absent, and `guard_errors` names it at the door.
+Every reader is total: a part that cannot be read counts as if it were absent, and the door names it.
 """
 
 from __future__ import annotations
@@ -84,14 +84,12 @@ def governs(rules: Mapping[str, Any], what: str) -> bool:
 
 
 def guard_errors(rules: Any) -> Errors:
-    """What of `deletion`, `timeouts` and `governs` cannot be read, by path."""
+    """What of `timeouts` and `governs` cannot be read, by path."""
     errors: Errors = {}
     if not isinstance(rules, Mapping):
         return errors
-    for name in ("deletion", "timeouts"):
-        if rules.get(name) is not None and not isinstance(rules[name], Mapping):
-            errors[name] = ["must be a map"]
-    _deletion_errors(_map(rules, "deletion"), errors)
+    if rules.get("timeouts") is not None and not isinstance(rules["timeouts"], Mapping):
+        errors["timeouts"] = ["must be a map"]
     for name, value in _map(rules, "timeouts").items():
         if name not in _TIMEOUTS:
             errors[f"timeouts.{name}"] = [f"is not known; known are {', '.join(_TIMEOUTS)}"]
@@ -106,17 +104,3 @@ def guard_errors(rules: Any) -> Errors:
         elif word not in _GOVERNED:
             errors.setdefault("governs", []).append(f"{word[:60]!r} is not known")
     return errors
-
-
-def _deletion_errors(deletion: Mapping[str, Any], errors: Errors) -> None:
-    for name in deletion.keys() - {"protected_kinds", "budget"}:
-        errors[f"deletion.{name}"] = ["is not known; known are budget, protected_kinds"]
-    kinds = deletion.get("protected_kinds")
-    if kinds is not None and not (isinstance(kinds, list) and all(map(_is_kind, kinds))):
-        errors["deletion.protected_kinds"] = ["must be a list of maps of group and kind"]
-    budget = deletion.get("budget")
-    if budget is not None and not isinstance(budget, Mapping):
-        errors["deletion.budget"] = ["must be a map"]
-    for name, value in _map(deletion, "budget").items():
-        if name not in _BUDGET or not _is_number(value):
-            errors[f"deletion.budget.{name}"] = [f"must be a number; known are {', '.join(_BUDGET)}"]

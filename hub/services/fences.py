@@ -11,7 +11,7 @@ from typing import Any
 from clusters.core.health import BrokenRule, read_health
 from clusters.core.manifests import ResourceKey
 from clusters.models import Cluster
-from hub.core import policy
+from hub.core import policy, specs
 from hub.core.plans import guard_errors
 from hub.core.sources import normalise_url
 from hub.core.switches import is_automated
@@ -24,6 +24,41 @@ _ABOUT = {
     2: ("namespace_not_permitted", "namespace"),
     3: ("source_not_permitted", "sources"),
     8: ("switched_off", "sync_policy"),
+}
+_KIND = {"group": specs.text(253), "kind": specs.text(63)}
+_NAMED = {**_KIND, "name": specs.text(253)}
+# Parts of the rules that hub.core.policy does not read.
+OTHER_RULES: Mapping[str, specs.Reader] = {
+    "orphans": specs.record(
+        {"enabled": specs.flag, "warn": specs.flag, "ignore": specs.list_of(specs.record(_NAMED))}
+    ),
+    "deletion": specs.record(
+        {
+            "protected_kinds": specs.list_of(specs.record(_KIND, required=("kind",))),
+            "budget": specs.record(
+                {
+                    "most": specs.at_least(0),
+                    "from_count": specs.at_least(0),
+                    "percent": specs.at_least(0),
+                }
+            ),
+        }
+    ),
+    "ignore_differences": specs.list_of(specs.IGNORE, 200),
+}
+RULES = {
+    *("sources", "source_namespaces", "destinations", "cluster_kinds", "namespaced_kinds", "windows"),
+    *("only_project_clusters", "switches", "limits", "health", "timeouts", "governs"),
+    *OTHER_RULES,
+}
+# Described by the design, and not built yet.
+WAITS = {
+    "roles",
+    "integrity",
+    "service_accounts",
+    "ceiling",
+    "template",
+    "remote_hosts",
 }
 _DESTINATION = ("destination_not_permitted", "destination")
 
@@ -50,8 +85,20 @@ def judge_application(values: Mapping[str, Any]) -> None:
 
 
 def rule_errors(rules: Any) -> dict[str, list[str]]:
-    """Errors of a rules document by path; empty when every part of it can be read (PR2)."""
+    """Errors of a rules document by path; empty when every part of it can be read (PR2).
+
+    A misspelt `window` would be a freeze that is none, and a budget that is no number the end of every pass.
+    """
     errors = {**policy.read_rules(rules)[1], **guard_errors(rules)}
+    if isinstance(rules, Mapping):
+        for name in rules:
+            if name in WAITS:
+                errors[str(name)] = ["is not supported yet"]
+            elif name not in RULES:
+                errors[str(name)] = [f"is not a rule; known are {', '.join(sorted(RULES))}"]
+        for name, read in OTHER_RULES.items():
+            if rules.get(name) is not None:
+                read(rules[name], name, errors)
     for kind, rule in read_health(rules.get("health") if isinstance(rules, Mapping) else None).items():
         if isinstance(rule, BrokenRule):
             errors[f"health.{kind}"] = [rule.message]

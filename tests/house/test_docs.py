@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
+from hub.services.fences import rule_errors
 from tests.house.sources import ROOT
 
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -76,3 +78,9 @@ def test_every_route_that_is_named_exists() -> None:
                 shape.fullmatch(route.rstrip("/")) for shape in shapes
             )
             assert found, (page.name, route)
+
+
+def test_the_rules_that_are_shown_can_be_stored() -> None:
+    block = re.search(r"^ {4}\{\n(?: {4}.*\n)+? {4}\}\n", PRODUCTION, re.MULTILINE)
+    assert block is not None
+    assert rule_errors(json.loads(block.group())) == {}

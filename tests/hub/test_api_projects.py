@@ -204,3 +204,40 @@ def test_resources_and_diff(bob: User) -> None:
     ]
     lines = api.get("/applications/web/diff").json()["items"]
     assert [(row["name"], row["lines"]) for row in lines] == [("b", drift)]
+
+
+@pytest.mark.parametrize(
+    ("rules", "path", "sentence"),
+    [
+        ({"window": []}, "rules.window", "is not a rule"),
+        ({"roles": []}, "rules.roles", "is not supported yet"),
+        ({"orphans": {"enabled": "yes"}}, "rules.orphans.enabled", "must be true or false"),
+        ({"orphans": []}, "rules.orphans", "must be a map"),
+        ({"deletion": []}, "rules.deletion", "must be a map"),
+        ({"deletion": {"protected": []}}, "rules.deletion.protected", "is not a field"),
+        (
+            {"deletion": {"protected_kinds": ["Namespace"]}},
+            "rules.deletion.protected_kinds[0]",
+            "must be a map",
+        ),
+        ({"deletion": {"budget": 5}}, "rules.deletion.budget", "must be a map"),
+        ({"timeouts": {"SyncTimeout": "5m"}}, "rules.timeouts.SyncTimeout", "is not known"),
+        ({"governs": ["deletions"]}, "rules.governs", "'deletions' is not known"),
+        ({"deletion": {"budget": {"most": "ten"}}}, "rules.deletion.budget.most", "must be a whole number"),
+        (
+            {"deletion": {"protected_kinds": [{"group": "apps"}]}},
+            "rules.deletion.protected_kinds[0].kind",
+            "is required",
+        ),
+        (
+            {"ignore_differences": [{"kind": "Deployment", "x": 1}]},
+            "rules.ignore_differences[0].x",
+            "is not a field",
+        ),
+    ],
+)
+def test_a_rule_that_would_mean_nothing_is_refused(dana: User, rules: Any, path: str, sentence: str) -> None:
+    answer = Api(dana).post("/projects", {"name": "team", "rules": rules})
+    assert answer.status_code == 422, answer.content
+    assert list(answer.json()["fields"]) == [path]
+    assert answer.json()["fields"][path][0].startswith(sentence)

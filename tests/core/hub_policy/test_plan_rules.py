@@ -12,14 +12,6 @@ from clusters.core.plan.request import PROTECTED_KINDS
 from hub.core.plans import governs, guard_errors, limited, protected_kinds, prune_budget
 
 BROKEN: list[tuple[dict[str, Any], str]] = [
-    ({"deletion": []}, "deletion"),
-    ({"deletion": {"protected": []}}, "deletion.protected"),
-    ({"deletion": {"protected_kinds": "Namespace"}}, "deletion.protected_kinds"),
-    ({"deletion": {"protected_kinds": [{"group": "apps"}]}}, "deletion.protected_kinds"),
-    ({"deletion": {"protected_kinds": ["Namespace"]}}, "deletion.protected_kinds"),
-    ({"deletion": {"budget": 5}}, "deletion.budget"),
-    ({"deletion": {"budget": {"most": "many"}}}, "deletion.budget.most"),
-    ({"deletion": {"budget": {"least": 1}}}, "deletion.budget.least"),
     ({"timeouts": "1h"}, "timeouts"),
     ({"timeouts": {"hooks": "1h"}}, "timeouts.hooks"),
     ({"timeouts": {"hook": "soon"}}, "timeouts.hook"),
