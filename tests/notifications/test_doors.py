@@ -275,3 +275,10 @@ def test_what_administrators_change_is_audited(dana: User, slack: SlackServer) -
         ("dana", "admin", "enable", "service"),
         ("dana", "admin", "delete", "service"),
     ]
+
+
+def test_a_service_is_tried_before_anything_was_sent_there(slack: SlackServer) -> None:
+    slack_service(slack)
+    assert told("send-test", "slack:#a") == "sent to slack:#a\n"
+    with pytest.raises(CommandError, match="services: slack"):
+        told("send-test", "pigeon:#a")
