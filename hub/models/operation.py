@@ -47,7 +47,7 @@ class SyncOperation(models.Model):
     results = models.JSONField(default=list, blank=True)
     message = models.CharField(max_length=1000, blank=True, default="")
     wait = models.JSONField(default=dict, blank=True)
-    attempt = models.PositiveSmallIntegerField(default=1)
+    attempt = models.PositiveIntegerField(default=1)
     retry_at = models.DateTimeField(null=True, blank=True)
     terminate_requested = models.BooleanField(default=False)
     confirmed = models.JSONField(default=list, blank=True)
