@@ -206,7 +206,7 @@ BODIES: dict[str, dict[str, Any]] = {
 }
 # For administrators alone, of another person, or without a row in this world.
 NOT_OF_READERS = re.compile(
-    r"/(accounts|approval-policies|destinations|tokens|identities|triggers|templates)/"
+    r"/(accounts|approval-policies|destinations|tokens|identities|triggers|templates|webhook-secrets)/"
 )
 
 
