@@ -21,7 +21,7 @@ from clusters.core.diff import (
 )
 from clusters.core.health import Health, Part, aggregate
 from clusters.core.health.reading import dig, number
-from clusters.core.hooks import classify, finished_job, is_run_once
+from clusters.core.hooks import classify, finished_job, hook_set_digest, is_run_once
 from clusters.core.manifests import Manifest, ResourceKey, managed_by, metadata_map
 from clusters.core.plan import parse_sync_options
 from clusters.core.plan.options import SYNC_OPTIONS, resource_options
@@ -313,11 +313,10 @@ def _not_understood(frame: Frame, desired: Desired) -> list[str]:
 def _hooks_differ(frame: Frame, desired: Desired) -> bool:
     """Row 10: another hook set, at another Revision than the last full sync."""
     app = frame.app
-    return bool(
-        app.synced_digest
-        and desired.hooks_digest != app.hooks_digest
-        and list(desired.revisions) != app.synced_revisions
-    )
+    if not app.synced_digest:
+        # Nothing but hooks: no resource says that the first sync is due.
+        return desired.loaded and not desired.by_key and desired.hooks_digest != hook_set_digest(())
+    return desired.hooks_digest != app.hooks_digest and list(desired.revisions) != app.synced_revisions
 
 
 def _observed(live: Manifest | None) -> bool:

@@ -409,6 +409,15 @@ def test_e52_hook_only_commit_runs(world: World) -> None:
     assert app.sync_status == "Synced"
 
 
+def test_an_application_of_hooks_alone_is_synced_once(world: World) -> None:
+    app = prepared(world, job("only", hook="Sync"), sync_policy=AUTOMATED)
+    for _ in range(6):
+        one_pass(app)
+    assert list(app.operations.values_list("kind", "phase")) == [("sync", "Succeeded")]
+    app.refresh_from_db()
+    assert app.sync_status == "Synced"
+
+
 def test_e53_finished_job_stays_synced(world: World) -> None:
     app = prepared(world, job("once", spec="ttlSecondsAfterFinished: 60, "))
     synced(world, app)
