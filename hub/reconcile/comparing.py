@@ -5,6 +5,7 @@ May live here: which comparison counts, masks, what the rules ignore. May not: w
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 
 from django.conf import settings
@@ -22,6 +23,7 @@ from clusters.core.diff import (
     compare,
     drift,
     masked_diff,
+    secret_mark,
 )
 from clusters.core.manifests import Manifest, ResourceKey
 from hub.reconcile.frame import Frame
@@ -61,6 +63,7 @@ def differs(
         assert comparison is not None
         found = comparison.differences
         changed = bool(found) or (bool(comparison.inconclusive) and baseline is not None)
+    frame.marks[key] = _mark(found, frame.mask_key) if found else ""
     told = [*found[:MOST_DRIFT_LINES], *ignored][:MOST_DRIFT_LINES]
     return changed, _lines(told, live) if told else [], ""
 
@@ -103,6 +106,13 @@ def _compare(
         known_types=shared.known_types.get(f"{key.group}_{key.kind}" if key.group else key.kind),
     )
     return compare(target, live, rules, options=options, old_leaves=leaves, show_ignored=True)
+
+
+def _mark(found: Iterable[Change | Difference], key: bytes) -> str:
+    """Tells one edit from the next without saying what it is: the lines of two edits of a Secret look the same."""
+    pairs = ((d.path, *((d.old, d.new) if isinstance(d, Change) else (d.desired, d.live))) for d in found)
+    # In an order of its own: differences of a set come in any.
+    return secret_mark(sorted(json.dumps(pair, sort_keys=True, default=repr) for pair in pairs), key)
 
 
 def _lines(found: Iterable[Change | Difference], live: Manifest) -> list[Line]:

@@ -85,6 +85,8 @@ class Frame:
     conditions: list[dict[str, str]] = field(default_factory=list)
     caches: dict[str, Any] = field(default_factory=dict)
     scaled: Any = None
+    # Of each resource that differs, what it differs in, as a keyed mark.
+    marks: dict[ResourceKey, str] = field(default_factory=dict)
     # Another operation waits for people while the one of this pass runs.
     another_waits: bool = False
     # The status is kept from an earlier look, until then at most (7.4).

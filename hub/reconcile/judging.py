@@ -328,7 +328,7 @@ def _observed(live: Manifest | None) -> bool:
 
 
 def _digest(frame: Frame, picture: Picture) -> str:
-    """Identity of the present difference: keys, paths and masked values (notifications.md 2)."""
+    """Identity of the present difference: keys, paths and keyed marks of their values (notifications.md 2)."""
     if picture.sync != "OutOfSync":
         return ""
     hashed = hashlib.sha256()
@@ -336,8 +336,8 @@ def _digest(frame: Frame, picture: Picture) -> str:
         if verdict.status == "OutOfSync":
             row = frame.rows.get(key)
             counted = [line for line in (row.drift if row else []) if not line["ignored_by"]]
-            paths = [f"{line['path']}={line['desired']}={line['live']}" for line in counted]
+            paths = [str(line["path"]) for line in counted]
             if len(picture.differences) < MOST_NAMED:
                 picture.differences.append((key, verdict.reason, counted))
-            hashed.update(f"{key}|{verdict.reason}|{';'.join(paths)}\n".encode())
+            hashed.update(f"{key}|{verdict.reason}|{';'.join(paths)}|{frame.marks.get(key, '')}\n".encode())
     return hashed.hexdigest()

@@ -129,6 +129,21 @@ def test_drift_speaks_once_per_diff(world: World, desk: Desk) -> None:
     assert (len(desk.roots()), len(desk.thread(0)), desk.thread(1)) == (2, 2, [])
 
 
+def test_a_second_edit_of_a_secret_is_another_difference(world: World) -> None:
+    """Both look the same in the diff; the values enter its digest by a keyed mark alone."""
+    world.kube.create(NAMESPACE)
+    secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: login, namespace: shop}\nstringData: {password: first}\n"
+    world.commit({"deploy/s.yaml": secret})
+    app = world.run(world.application(sync_policy={"automated": {"prune": True, "self_heal": False}}))
+    for value in ("c2Vjb25k", "dGhpcmQ=", "dGhpcmQ="):
+        world.kube.patch("v1", "Secret", "login", {"data": {"password": value}}, "shop")
+        world.run(app)
+    told = Event.objects.filter(name="drift-detected").order_by("id")
+    assert len({event.data["drift"]["digest"] for event in told}) == told.count() == 2
+    shown = json.dumps([event.data for event in told])
+    assert [text for text in ("c2Vjb25k", "dGhpcmQ", "Zmlyc3Q", "hmac:") if text in shown] == []
+
+
 def test_two_applications_in_trouble_have_two_threads(world: World, desk: Desk) -> None:
     """The first period of one application is not that of another, nor is drift the trouble of health."""
     world.kube.create(NAMESPACE)

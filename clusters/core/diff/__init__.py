@@ -47,6 +47,7 @@ from clusters.core.diff.projection import Change as Change
 from clusters.core.diff.projection import changes as changes
 from clusters.core.diff.projection import project as project
 from clusters.core.diff.projection import projection_hash as projection_hash
+from clusters.core.diff.projection import secret_mark as secret_mark
 from clusters.core.diff.rules import NO_RULES as NO_RULES
 from clusters.core.diff.rules import IgnoreRule as IgnoreRule
 from clusters.core.diff.rules import IgnoreRules as IgnoreRules
