@@ -46,7 +46,7 @@ def manifests(texts: dict[str, str]) -> list[Object]:
 
 
 def synced(app: Application) -> None:
-    """The last operation succeeded, everything is Synced, with zero differences."""
+    """The last operation succeeded, everything is Synced, with zero differences but those that a rule ignores."""
     operation = app.operations.first()
     assert operation is not None
     lines = [
@@ -57,7 +57,7 @@ def synced(app: Application) -> None:
     lines += [
         f"{row.kind}/{row.name} {row.status} {row.reason} {row.message} {row.drift}"
         for row in app.resources.all()
-        if row.status != "Synced" or row.drift
+        if row.status != "Synced" or [line for line in row.drift if not line["ignored_by"]]
     ]
     found = "\n".join([operation.message, *lines])
     assert (operation.phase, app.sync_status, len(lines)) == ("Succeeded", "Synced", 0), found
