@@ -15,7 +15,7 @@ from benchmarks.stage import Hub, options, stage, unsynced, until, working
 
 
 def main() -> None:
-    arguments = options(__doc__, applications=500, threads=8)
+    arguments = options(__doc__, applications=500, threads=0)
     with stage(arguments.cluster, arguments.database) as hub:
         raw = _raw(hub, arguments.applications)
         print(f"raw limit: {raw}")

@@ -186,7 +186,7 @@ def _cluster(stack: ExitStack, folder: Path, kind: str) -> Path:
 
 
 @contextmanager
-def working(threads: int = 8) -> Iterator[Any]:
+def working(threads: int = 0) -> Iterator[Any]:
     """The hub at work in this process: passes, watches, timers, tick."""
     from hub.tasks.process import Process
 

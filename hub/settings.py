@@ -117,7 +117,7 @@ TEMPLATES = [
 
 # Passes at once; polls, errands, consumers of messages and housekeeping have threads of their own beside them, and a
 # lease that cannot be renewed for want of a connection is lost.
-CELERY_WORKER_CONCURRENCY = env.int("HUB_WORKER_THREADS", 8)
+CELERY_WORKER_CONCURRENCY = env.int("HUB_WORKER_THREADS", 16)
 HUB_DB_CONNECTIONS = env.int("HUB_DB_POOL", CELERY_WORKER_CONCURRENCY + 20)
 DATABASES: dict[str, Any] = {
     "default": env.dj_db_url("DATABASE_URL", f"sqlite:///{DATA_DIR / 'hub.sqlite3'}")

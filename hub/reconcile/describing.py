@@ -119,6 +119,8 @@ def _wanted(frame: Frame) -> Sequence[str]:
 
 def _before(operation: SyncOperation) -> SyncOperation | None:
     """The last operation that set the whole application."""
+    if operation.number == 1:
+        return None
     earlier = SyncOperation.objects.filter(
         application_id=operation.application_id,
         number__lt=operation.number,

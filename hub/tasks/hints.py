@@ -40,6 +40,8 @@ log = structlog.get_logger(__name__)
 APP = celery.app
 DUE_AT_ONCE = 500
 # A poll that is due so soon is waited for by a timer, not by the next tick.
+# Events of a moment are handed over together.
+GATHER_S = 0.1
 SOON = timedelta(seconds=5)
 PRUNE_EVERY_S = 3600.0
 
@@ -61,7 +63,7 @@ def run_pass(application_id: uuid.UUID) -> None:
             local.hint(application_id)
         else:
             local.hint_after(result.again_in_s, application_id)
-    for repository in repository_hints.poll(result.poll):
+    for repository in repository_hints.poll(result.poll) if result.poll else ():
         poll_soon(repository)
 
 
@@ -101,7 +103,7 @@ def observe_all() -> None:
 
 def _dispatch_soon(local: runtime.Runtime | None) -> None:
     if local is not None:
-        local.submit_once("dispatch", dispatch_now)
+        local.submit_once("dispatch", dispatch_now, gather=GATHER_S)
     else:
         dispatch_events.delay()
 
@@ -118,11 +120,11 @@ def look(applications: list[str]) -> None:
             run_pass(application)
 
 
-def _beside(name: str, action: Callable[[], None], *, poll: bool = False) -> None:
+def _beside(name: str, action: Callable[[], None], *, poll: bool = False, gather: float = 0.0) -> None:
     """What may wait for somebody leaves the few threads that consume messages, and is never twice under way."""
     local = runtime.current()
     if local is not None:
-        local.submit_once(name, action, poll=poll)
+        local.submit_once(name, action, poll=poll, gather=gather)
     else:
         action()
 
@@ -170,7 +172,7 @@ def find_unlabelled(cluster: str) -> None:
 @shared_task(name="hub.dispatch_events")
 def dispatch_events() -> None:
     """Hand what happened to notifications, in order; a crash anywhere is repeated without effect."""
-    _beside("dispatch", dispatch_now)
+    _beside("dispatch", dispatch_now, gather=GATHER_S)
 
 
 def dispatch_now() -> None:

@@ -7,6 +7,7 @@ threads of their own, and the passes of one cluster never take all of theirs: wh
 
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import threading
@@ -92,28 +93,40 @@ class Runtime:
         """Run an errand (a delivery, an observation, a probe) beside the passes."""
         self._submit(self._errands, action)
 
-    def submit_once(self, name: str, action: Callable[[], object], *, poll: bool = False) -> None:
-        """Run an action that does everything that is due: never twice at a time, once more if asked meanwhile."""
+    def submit_once(
+        self, name: str, action: Callable[[], object], *, poll: bool = False, gather: float = 0.0
+    ) -> None:
+        """Run an action that does everything that is due: never twice at a time, once more if asked while it runs.
+
+        `gather`: seconds to wait for more of what one run does together.
+        """
         with self._lock:
             asked_before = name in self._once
             self._once[name] = asked_before
-        if not asked_before:
-            pool = self._polls if poll else self._errands
-            self._submit(pool, lambda: self._run_once(name, action, poll))
+        if asked_before:
+            return
+        pool = self._polls if poll else self._errands
+        run = functools.partial(self._submit, pool, lambda: self._run_once(name, action, poll, gather))
+        if gather:
+            self.after(gather, run)
+        else:
+            run()
 
     def _submit(self, pool: ThreadPoolExecutor, action: Callable[[], object]) -> None:
         with self._lock:
             if not self._stopped:
                 pool.submit(self._guarded, action)
 
-    def _run_once(self, name: str, action: Callable[[], object], poll: bool) -> None:
+    def _run_once(self, name: str, action: Callable[[], object], poll: bool, gather: float) -> None:
+        with self._lock:
+            self._once[name] = False  # whoever asked until now is served by this run
         try:
             action()
         finally:
             with self._lock:
                 again = self._once.pop(name)
             if again:
-                self.submit_once(name, action, poll=poll)
+                self.submit_once(name, action, poll=poll, gather=gather)
 
     def idle(self) -> bool:
         """Nothing waits and nothing runs (timers do not count)."""

@@ -23,6 +23,7 @@ from hub.services.approvals.policies import demand_of
 State = ApprovalRequest.State
 _REFUSED = (State.REJECTED, State.CANCELLED, State.EXPIRED)
 _UNDECIDED = (State.PENDING, State.APPROVED, State.EXECUTING)
+_ANY = "SELECT 1 FROM hub_approvalrequest WHERE application_id = %s"
 _ANY_OPEN = "SELECT 1 FROM hub_approvalrequest WHERE application_id = %s AND state IN (%s, %s, %s)"
 
 
@@ -202,6 +203,8 @@ def used_by(operation: SyncOperation) -> ApprovalRequest | None:
 
 def thread_of(operation: SyncOperation) -> dict[str, Any]:
     """The part `approval` of an operation's events, so that its result goes where its card is; empty without one."""
+    if not statements.exists(_ANY, [statements.key(operation.application_id)]):
+        return {}
     mine = Q(operation=operation.id) | Q(asked_for=operation.id)
     row = ApprovalRequest.objects.filter(mine).order_by("-number").first()
     return telling.view(row, None) if row is not None else {}
