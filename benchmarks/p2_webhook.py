@@ -79,10 +79,10 @@ def _push(hub: Hub, watch, port: int, n: int, namespace: str) -> float:  # type:
     urllib.request.urlopen(request, timeout=10).read()
 
     def arrived() -> bool:
-        return any(o["data"]["mode"] == f"pushed-{n}" for _, o in watch.events[-40:])
+        return any(o["data"].get("mode") == f"pushed-{n}" for _, o in watch.events[-40:])
 
     until(arrived, 30, f"{name} to be changed", every=0.001)
-    return next(at for at, o in reversed(watch.events) if o["data"]["mode"] == f"pushed-{n}") - began
+    return next(at for at, o in reversed(watch.events) if o["data"].get("mode") == f"pushed-{n}") - began
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def _reverted(watch, name: str, edited: str, began: float) -> float:  # type: ig
     def healed() -> bool:
         return any(
             o["metadata"]["name"] == name
-            and o["data"]["mode"] == "production"
+            and o["data"].get("mode") == "production"
             and int(o["metadata"]["resourceVersion"]) > int(edited)
             for _, o in watch.events[-40:]
         )

@@ -179,4 +179,6 @@ def webhook_key(text: str) -> str:
             host = re.sub(r":[0-9]*$", "", host)
     path = path.partition("?")[0].partition("#")[0].strip("/").lower().removesuffix(".git").rstrip("/")
     host = host.lower().removeprefix("ssh.").removeprefix("altssh.")
+    if url.startswith("file:///"):
+        host = "localhost"  # a folder of this machine, for demos and tests
     return f"{host}/{path}" if host and path else ""

@@ -46,6 +46,7 @@ def test_userinfo_of_an_https_address_moves_to_the_credential_fields():
 def test_http_and_file_need_permission():
     assert parse_url("http://git.example.com/a", allow_http=True).scheme == "http"
     assert parse_url("file:///srv/git/app", allow_file=True).path == "/srv/git/app"
+    assert webhook_key("file:///srv/git/app/.git") == "localhost/srv/git/app"
     for url in ("file://host/x", "file:////x", "file:///a/../b"):
         with pytest.raises(SourceError):
             parse_url(url, allow_file=True)
