@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import close_old_connections, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 import hub.services.leases as leases
@@ -125,7 +125,7 @@ def poll(repository_id: uuid.UUID, *, only_due: bool = False) -> list[uuid.UUID]
 
 
 def _carry_out(at: _Poll) -> list[uuid.UUID]:
-    states = list(at.repository.source_states.select_related("application").order_by("id"))
+    states = list(_tracked(at.repository.source_states.order_by("id")))
     # A server may take minutes: no connection of the pool is kept meanwhile.
     close_old_connections()
     try:
@@ -140,6 +140,12 @@ def _carry_out(at: _Poll) -> list[uuid.UUID]:
         _failed(at, SourceError("RepositoryUnavailable", surprise, permanent=False))
         raise
     return _succeeded(at, found)
+
+
+def _tracked(rows: QuerySet[SourceState]) -> QuerySet[SourceState]:
+    """With as much of their Applications as a target needs: a monorepo has a thousand, and they are heavy."""
+    own = [field.name for field in SourceState._meta.concrete_fields]
+    return rows.select_related("application").only(*own, "application__sources")
 
 
 def _look(repository: Repository, states: list[SourceState]) -> _Found:
@@ -277,7 +283,7 @@ def _locked(targets: Sequence[_Target]) -> dict[int, SourceState]:
     quiet = frozenset[int]().union(*(target.still for target in targets))
     told = {state.application_id for state in states if state.id not in quiet}
     list(Application.objects.select_for_update().filter(id__in=told).order_by("id").values_list("id"))
-    rows = SourceState.objects.select_for_update(of=("self",)).select_related("application")
+    rows = _tracked(SourceState.objects.select_for_update(of=("self",)))
     return {row.id: row for row in rows.filter(id__in=[state.id for state in states]).order_by("id")}
 
 
