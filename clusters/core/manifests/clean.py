@@ -51,6 +51,14 @@ def clean(obj: Manifest, *, ignore_status: IgnoreStatus = "all") -> Manifest:
         result["metadata"] = _clean_metadata(metadata)
     if result.get("kind") == "ClusterRole" and result.get("aggregationRule") and not result.get("rules"):
         result.pop("rules", None)  # the controller's to fill: an empty list of ours would fight it
+    spec = result.get("spec")
+    if (
+        result.get("kind") == "PersistentVolumeClaim"
+        and isinstance(spec, dict)
+        and spec.get("volumeName") == ""
+    ):
+        # The binder's to fill: on a bound claim an empty one is refused as a change of what is immutable.
+        result["spec"] = {name: value for name, value in spec.items() if name != "volumeName"}
     if is_secret(result) or (result.get("kind") == "ConfigMap" and result.get("apiVersion") == "v1"):
         _texts_for_nulls(obj, result)
     return with_encoded_data(result) if is_secret(result) else result

@@ -142,3 +142,10 @@ def test_the_hash_of_a_secret_needs_a_key():
     assert desired_hash(secret, b"k1") != desired_hash(secret, b"k2")
     assert desired_hash(obj()) == desired_hash(dict(reversed(obj().items())))
     assert canonical_json({"b": 1, "a": [True, None]}) == b'{"a":[true,null],"b":1}'
+
+
+def test_an_empty_volume_name_of_a_claim_is_the_binders_to_fill():
+    claim = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "x"}}
+    assert clean({**claim, "spec": {"volumeName": "", "accessModes": []}})["spec"] == {"accessModes": []}
+    assert clean({**claim, "spec": {"volumeName": "pv-1"}})["spec"] == {"volumeName": "pv-1"}
+    assert clean({**claim, "spec": "odd"})["spec"] == "odd"
