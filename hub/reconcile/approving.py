@@ -152,9 +152,6 @@ def claim(frame: Frame, work: Work, step: Step, waited: str) -> Wait | None:
         return None
     digest = work.operation.plan_digest
     if approvals.claim(frame.app, work.operation, digest):
-        # It waits for nobody any more, and so gives way to nobody (3.11).
-        work.operation.wait = {}
-        SyncOperation.objects.filter(id=work.operation.id).update(wait={})
         return None
     again = timezone.now() + timedelta(seconds=AGAIN_S)
     return Wait(f"approval of plan {digest[:12]} changed meanwhile", again, "approval")
