@@ -11,10 +11,13 @@ import hub.reconcile.operating as operating
 from hub.errors import HubError
 from hub.models import Application, ApprovalRequest, Event, User
 from hub.services import applications, approvals, operations
+from tests.flow import consent
 from tests.flow.conftest import DANA, World
+from tests.flow.consent import leads
 from tests.hub import factories
-from tests.hub.approvals import lead, person, policy
+from tests.hub.approvals import person, policy
 
+__all__ = ["leads"]
 NAMESPACE = (
     "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n---\n"
     "apiVersion: v1\nkind: Namespace\nmetadata: {name: elsewhere}\n"
@@ -24,28 +27,6 @@ CONFIG = (
 )
 OTHER = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\ndata: {colour: %s}\n"
 AUTOMATED = {"automated": {"prune": True, "self_heal": True}}
-
-
-def _colour(world: World, name: str = "settings") -> str:
-    found = world.kube.get("v1", "ConfigMap", name, "shop")
-    return str(found["data"]["colour"]) if found else ""
-
-
-def _waits(app: Application) -> bool:
-    return ApprovalRequest.objects.filter(application=app, state="pending").exists()
-
-
-def _open() -> ApprovalRequest:
-    return ApprovalRequest.objects.get(state__in=["pending", "approved"])
-
-
-def _vote(user: User, row: ApprovalRequest) -> None:
-    approvals.decide(person(user), user, row.number, decision="approve", digest=row.digest)
-
-
-@pytest.fixture
-def leads(world: World) -> tuple[User, User]:
-    return lead("dan", world.project), lead("erin", world.project)
 
 
 @pytest.fixture
@@ -69,18 +50,19 @@ def test_a_sync_of_chosen_labels_does_not_open_the_gate_for_the_rest(
     policy()
     world.commit({"deploy/config.yaml": CONFIG % ("a", "green"), "deploy/other.yaml": OTHER % "green"})
     world.poll()
-    world.run(blue, until=_waits)
+    world.run(blue, until=consent.waits)
     world.sync(blue, labels={"part": "a"})
     world.run(blue, until=lambda a: ApprovalRequest.objects.count() == 2)
-    row = _open()
+    row = consent.open_request()
     assert [entry["key"] for entry in row.plan["changes"]] == ["ConfigMap/shop/settings"]
     for user in leads:
-        _vote(user, row)
+        consent.vote(user, row)
     world.run(blue, until=lambda a: a.operation_phase == "Succeeded")
     world.run(
-        blue, until=lambda a: ApprovalRequest.objects.count() == 3 or _colour(world, "other") == "green"
+        blue,
+        until=lambda a: ApprovalRequest.objects.count() == 3 or consent.colour(world, "other") == "green",
     )
-    assert (_colour(world), _colour(world, "other")) == ("green", "blue")
+    assert (consent.colour(world), consent.colour(world, "other")) == ("green", "blue")
 
 
 def test_a_heal_does_not_prune_what_nobody_consented_to(
@@ -90,13 +72,13 @@ def test_a_heal_does_not_prune_what_nobody_consented_to(
     policy(scope={"kinds": ["prune"]})
     world.commit({"deploy/other.yaml": None})
     world.poll()
-    world.run(blue, until=_waits)
+    world.run(blue, until=consent.waits)
     world.sync(blue, prune=False)
     world.run(blue, until=lambda a: a.operation_phase == "Succeeded")
     world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": "pink"}}, "shop")
-    world.run(blue, until=lambda a: _colour(world) == "blue")
+    world.run(blue, until=lambda a: consent.colour(world) == "blue")
     world.run(blue)
-    assert _colour(world, "other") == "blue", "nobody consented to its deletion"
+    assert consent.colour(world, "other") == "blue", "nobody consented to its deletion"
 
 
 def test_a_refused_rollback_leaves_no_pin(world: World, blue: Application, leads: tuple[User, User]) -> None:
@@ -105,17 +87,17 @@ def test_a_refused_rollback_leaves_no_pin(world: World, blue: Application, leads
     world.run(blue)
     policy(scope={"kinds": ["rollback"]})
     operations.rollback(DANA, blue, 1)
-    world.run(blue, until=_waits)
-    row = _open()
+    world.run(blue, until=consent.waits)
+    row = consent.open_request()
     approvals.decide(
         person(leads[0]), leads[0], row.number, decision="reject", digest=row.digest, reason="no"
     )
     world.run(blue, until=lambda a: a.operation_phase == "Failed")
     world.run(blue)
-    assert (_colour(world), blue.pin) == ("red", {})
+    assert (consent.colour(world), blue.pin) == ("red", {})
     world.sync(blue)
     world.run(blue, until=lambda a: a.operation_phase == "Succeeded")
-    assert _colour(world) == "red"
+    assert consent.colour(world) == "red"
 
 
 def test_a_sync_to_a_pinned_state_is_the_rollback(
@@ -127,7 +109,7 @@ def test_a_sync_to_a_pinned_state_is_the_rollback(
     world.run(blue)
     policy(scope={"kinds": ["rollback"]})
     operations.rollback(DANA, blue, 1)
-    world.run(blue, until=_waits)
+    world.run(blue, until=consent.waits)
     world.sync(blue)
     world.run(
         blue,
@@ -135,7 +117,7 @@ def test_a_sync_to_a_pinned_state_is_the_rollback(
             a.operation_phase == "Succeeded" or a.operations.first().wait.get("code") == "approval"
         ),
     )
-    assert _colour(world) == "red"
+    assert consent.colour(world) == "red"
 
 
 def test_who_asked_for_a_deletion_may_not_approve_it(
@@ -143,9 +125,9 @@ def test_who_asked_for_a_deletion_may_not_approve_it(
 ) -> None:
     policy(scope={"kinds": ["delete"]})
     applications.request_deletion(person(leads[0]), blue, "cascade")
-    world.run(blue, until=_waits)
+    world.run(blue, until=consent.waits)
     with pytest.raises(approvals.ApprovalRefused) as refused:
-        _vote(leads[0], _open())
+        consent.vote(leads[0], consent.open_request())
     assert refused.value.code == "self"
 
 
@@ -154,15 +136,15 @@ def test_a_rejected_deletion_is_not_asked_for_again(
 ) -> None:
     policy(scope={"kinds": ["delete"]})
     applications.request_deletion(DANA, blue, "cascade")
-    world.run(blue, until=_waits)
-    row = _open()
+    world.run(blue, until=consent.waits)
+    row = consent.open_request()
     approvals.decide(
         person(leads[0]), leads[0], row.number, decision="reject", digest=row.digest, reason="no"
     )
     for _ in range(5):
         world.run(blue, until=lambda a: True)
     assert ApprovalRequest.objects.count() == 1
-    assert _colour(world) == "blue"
+    assert consent.colour(world) == "blue"
 
 
 def test_a_newer_plan_that_needs_no_consent_ends_what_was_asked(
@@ -171,11 +153,11 @@ def test_a_newer_plan_that_needs_no_consent_ends_what_was_asked(
     policy(scope={"kinds": ["prune"]})
     world.commit({"deploy/other.yaml": None})
     world.poll()
-    world.run(blue, until=_waits)
-    first = _open()
+    world.run(blue, until=consent.waits)
+    first = consent.open_request()
     world.commit({"deploy/other.yaml": OTHER % "green"})
     world.poll()
-    world.run(blue, until=lambda a: _colour(world, "other") == "green")
+    world.run(blue, until=lambda a: consent.colour(world, "other") == "green")
     first.refresh_from_db()
     assert first.state == "superseded"
 
@@ -185,8 +167,8 @@ def test_a_superseded_broken_glass_is_told(world: World, blue: Application) -> N
     alice = factories.user("alice", "owner", world.project)
     world.commit({"deploy/config.yaml": CONFIG % ("a", "green")})
     world.poll()
-    world.run(blue, until=_waits)
-    row = _open()
+    world.run(blue, until=consent.waits)
+    row = consent.open_request()
     approvals.break_glass(
         person(alice),
         alice,
@@ -200,9 +182,9 @@ def test_a_superseded_broken_glass_is_told(world: World, blue: Application) -> N
     world.poll()
     world.run(blue, until=lambda a: ApprovalRequest.objects.count() == 2)
     row.refresh_from_db()
-    assert (row.state, row.superseded_by) == ("superseded", _open())
+    assert (row.state, row.superseded_by) == ("superseded", consent.open_request())
     assert Event.objects.filter(name="approval-superseded", data__approval__request=row.number).exists()
-    assert _colour(world) == "blue"
+    assert consent.colour(world) == "blue"
 
 
 def test_another_destination_voids_the_consent(
@@ -211,17 +193,17 @@ def test_another_destination_voids_the_consent(
     policy()
     world.commit({"deploy/config.yaml": CONFIG % ("a", "green")})
     world.poll()
-    world.run(blue, until=_waits)
-    first = _open()
+    world.run(blue, until=consent.waits)
+    first = consent.open_request()
     for user in leads:
-        _vote(user, first)
+        consent.vote(user, first)
     doc = applications.document(blue)
     doc["destination"]["namespace"] = "elsewhere"
     applications.update(DANA, blue, doc)
     world.run(blue, until=lambda a: ApprovalRequest.objects.count() == 2)
     first.refresh_from_db()
     assert first.state == "superseded"
-    assert _colour(world) == "blue"
+    assert consent.colour(world) == "blue"
 
 
 def test_a_question_is_handed_on_to_the_operation_that_takes_its_place(
@@ -231,9 +213,9 @@ def test_a_question_is_handed_on_to_the_operation_that_takes_its_place(
     policy()
     world.commit({"deploy/config.yaml": CONFIG % ("a", "green")})
     world.poll()
-    world.run(blue, until=_waits)
-    row = _open()
-    _vote(leads[0], row)
+    world.run(blue, until=consent.waits)
+    row = consent.open_request()
+    consent.vote(leads[0], row)
     second = world.sync(blue, prune=True, reason="now, please")
     world.run(blue, until=lambda a: a.operations.first().wait.get("code") == "approval")
     row.refresh_from_db()
@@ -252,9 +234,9 @@ def test_what_has_begun_is_not_superseded(
     policy()
     world.commit({"deploy/config.yaml": CONFIG % ("a", "green")})
     world.poll()
-    world.run(blue, until=_waits)
+    world.run(blue, until=consent.waits)
     for user in leads:
-        _vote(user, _open())
+        consent.vote(user, consent.open_request())
     said: list[str] = []
     carry_out = operating.carry_out
 
@@ -270,7 +252,7 @@ def test_what_has_begun_is_not_superseded(
     monkeypatch.setattr(operating, "carry_out", meddle)
     world.run(blue, until=lambda a: a.operation_phase == "Succeeded")
     assert said == ["operation_running"]
-    assert (_colour(world), ApprovalRequest.objects.get().state) == ("green", "done")
+    assert (consent.colour(world), ApprovalRequest.objects.get().state) == ("green", "done")
 
 
 def test_a_superseded_operation_claims_nothing(
@@ -279,10 +261,10 @@ def test_a_superseded_operation_claims_nothing(
     policy()
     world.commit({"deploy/config.yaml": CONFIG % ("a", "green")})
     world.poll()
-    world.run(blue, until=_waits)
-    row = _open()
+    world.run(blue, until=consent.waits)
+    row = consent.open_request()
     for user in leads:
-        _vote(user, row)
+        consent.vote(user, row)
     waiting = blue.operations.first()
     world.sync(blue, dry_run=True)
     assert not approvals.claim(blue, waiting, row.digest)
@@ -299,18 +281,18 @@ def test_an_approved_plan_is_made_anew_whatever_the_operation_waited_for(
     app = world.application()
     world.run(app)
     world.sync(app)
-    world.run(app, until=_waits)
-    first = _open()
+    world.run(app, until=consent.waits)
+    first = consent.open_request()
     operation = app.operations.first()
     operation.wait = {**operation.wait, "code": "problem"}
     operation.save(update_fields=["wait"])
     for user in leads:
-        _vote(user, first)
+        consent.vote(user, first)
     world.commit({"deploy/config.yaml": CONFIG % ("a", "red")})
     world.poll()
     world.run(app, until=lambda a: ApprovalRequest.objects.count() == 2 or a.operation_phase == "Succeeded")
     first.refresh_from_db()
-    assert (first.state, _colour(world)) == ("superseded", "")
+    assert (first.state, consent.colour(world)) == ("superseded", "")
 
 
 def test_a_refused_rollback_gives_the_earlier_pin_back(
@@ -321,21 +303,21 @@ def test_a_refused_rollback_gives_the_earlier_pin_back(
         world.poll()
         world.run(blue)
     operations.rollback(DANA, blue, 2)
-    world.run(blue, until=lambda a: _colour(world) == "red")
+    world.run(blue, until=lambda a: consent.colour(world) == "red")
     policy(scope={"kinds": ["rollback"]})
     operations.rollback(DANA, blue, 1)
-    world.run(blue, until=_waits)
+    world.run(blue, until=consent.waits)
     operations.terminate(DANA, blue)
     world.run(blue, until=lambda a: a.operation_phase == "Failed")
     world.run(blue)
-    assert (blue.pin["operation"], _colour(world)) == (2, "red")
+    assert (blue.pin["operation"], consent.colour(world)) == (2, "red")
 
 
 def test_a_deletion_says_who_asked_for_it_and_what_it_is_about(world: World, blue: Application) -> None:
     policy(scope={"kinds": ["delete"]})
     applications.request_deletion(DANA, blue, "cascade")
-    world.run(blue, until=_waits)
-    row = _open()
+    world.run(blue, until=consent.waits)
+    row = consent.open_request()
     assert (row.requester["name"], row.kind) == ("dana", "delete")
     assert "ConfigMap/shop/settings" in [entry["key"] for entry in row.plan["prune"]]
     identity = operating.works.read(blue.operations.first()).plan.identity
@@ -350,8 +332,8 @@ def test_a_first_deployment_says_that_only_the_planned_commit_was_looked_at(
     world.commit({"deploy/ns.yaml": NAMESPACE})
     world.commit({"deploy/config.yaml": CONFIG % ("a", "blue")})
     app = world.application(sync_policy=AUTOMATED)
-    world.run(app, until=_waits)
-    row = _open()
+    world.run(app, until=consent.waits)
+    row = consent.open_request()
     assert row.authors
     assert not row.authors_complete
 
@@ -363,12 +345,12 @@ def test_a_policy_of_a_namespace_asks_wherever_the_plan_writes(
     policy(scope={"namespaces": ["elsewhere"]})
     world.commit({"deploy/config.yaml": CONFIG % ("a", "green")})
     world.poll()
-    world.run(blue, until=lambda a: _colour(world) == "green")
+    world.run(blue, until=lambda a: consent.colour(world) == "green")
     there = OTHER.replace("{name: other}", "{name: other, namespace: elsewhere}")
     world.commit({"deploy/there.yaml": there % "red"})
     world.poll()
-    world.run(blue, until=_waits)
-    assert _open().plan["namespaces"] == ["elsewhere"]
+    world.run(blue, until=consent.waits)
+    assert consent.open_request().plan["namespaces"] == ["elsewhere"]
     assert world.kube.get("v1", "ConfigMap", "other", "elsewhere") is None
 
 
@@ -378,11 +360,11 @@ def test_a_dry_run_in_between_takes_no_votes_away(
     policy()
     world.commit({"deploy/config.yaml": CONFIG % ("a", "green")})
     world.poll()
-    world.run(blue, until=_waits)
-    row = _open()
-    _vote(leads[0], row)
+    world.run(blue, until=consent.waits)
+    row = consent.open_request()
+    consent.vote(leads[0], row)
     world.sync(blue, dry_run=True)
     world.run(blue, until=lambda a: a.operations.first().wait.get("code") == "approval")
-    _vote(leads[1], row)
-    world.run(blue, until=lambda a: _colour(world) == "green")
+    consent.vote(leads[1], row)
+    world.run(blue, until=lambda a: consent.colour(world) == "green")
     assert ApprovalRequest.objects.count() == 1

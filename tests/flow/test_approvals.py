@@ -10,36 +10,16 @@ from django.utils import timezone
 
 from hub.models import Application, ApprovalPolicy, ApprovalRequest, Event, Project, SyncOperation, User
 from hub.services import approvals, operations
-from tests.flow import faults
+from tests.flow import consent, faults
 from tests.flow.conftest import DANA, World
+from tests.flow.consent import leads
 from tests.hub import factories
-from tests.hub.approvals import lead, person, policy
+from tests.hub.approvals import person, policy
 
+__all__ = ["leads"]
 NAMESPACE = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop}\n"
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {colour: %s}\n"
 AUTOMATED = {"automated": {"prune": True, "self_heal": True}}
-
-
-def _colour(world: World) -> str:
-    found = world.kube.get("v1", "ConfigMap", "settings", "shop")
-    return str(found["data"]["colour"]) if found else ""
-
-
-def _waits(app: Application) -> bool:
-    return ApprovalRequest.objects.filter(application=app, state="pending").exists()
-
-
-def _open() -> ApprovalRequest:
-    return ApprovalRequest.objects.get(state__in=["pending", "approved"])
-
-
-def _vote(user: User, row: ApprovalRequest) -> None:
-    approvals.decide(person(user), user, row.number, decision="approve", digest=row.digest)
-
-
-@pytest.fixture
-def leads(world: World) -> tuple[User, User]:
-    return lead("dan", world.project), lead("erin", world.project)
 
 
 @pytest.fixture
@@ -55,8 +35,8 @@ def gated(world: World, leads: tuple[User, User]) -> Application:
 def _push(world: World, app: Application, colour: str) -> ApprovalRequest:
     world.commit({"deploy/config.yaml": CONFIG % colour})
     world.poll()
-    world.run(app, until=lambda a: _waits(a) and a.operation_phase == "Queued")
-    return _open()
+    world.run(app, until=lambda a: consent.waits(a) and a.operation_phase == "Queued")
+    return consent.open_request()
 
 
 def test_a_matching_plan_waits_for_its_votes_and_then_runs(
@@ -70,14 +50,14 @@ def test_a_matching_plan_waits_for_its_votes_and_then_runs(
     )
     assert (row.asked_for, row.digest) == (waiting.id, waiting.plan_digest)
     assert row.plan["changes"] == [{"key": "ConfigMap/shop/settings", "action": "apply"}]
-    assert _colour(world) == "blue"
-    _vote(leads[0], row)
+    assert consent.colour(world) == "blue"
+    consent.vote(leads[0], row)
     world.run(gated, until=lambda a: "1 of 2" in a.operations.first().message)
-    assert _colour(world) == "blue"
-    _vote(leads[1], row)
+    assert consent.colour(world) == "blue"
+    consent.vote(leads[1], row)
     world.run(gated, until=lambda a: a.operation_phase == "Succeeded")
     row.refresh_from_db()
-    assert (row.state, row.operation, _colour(world)) == ("done", waiting.id, "green")
+    assert (row.state, row.operation, consent.colour(world)) == ("done", waiting.id, "green")
     assert gated.operations.count() == 2
     ended = Event.objects.filter(name="sync-succeeded").latest("id")
     assert ended.data["approval"]["request"] == row.number
@@ -87,20 +67,20 @@ def test_approved_is_what_is_applied(world: World, gated: Application, leads: tu
     """46: two votes on digest D, a commit moves the path: superseded, new request, nothing applied."""
     first = _push(world, gated, "green")
     for user in leads:
-        _vote(user, first)
+        consent.vote(user, first)
     world.commit({"deploy/config.yaml": CONFIG % "red"})
     world.poll()
     world.run(gated, until=lambda a: ApprovalRequest.objects.count() == 2 and a.operation_phase == "Queued")
     first.refresh_from_db()
-    second = _open()
+    second = consent.open_request()
     assert (first.state, first.superseded_by, second.state) == ("superseded", second, "pending")
     assert second.votes.count() == 0
-    assert _colour(world) == "blue"
+    assert consent.colour(world) == "blue"
     told = Event.objects.get(name="approval-superseded").data
     assert told["card"]["lines"][0] == f"Superseded by approval {second.number}: the plan changed"
     for user in leads:
-        _vote(user, second)
-    world.run(gated, until=lambda a: a.operation_phase == "Succeeded" and _colour(world) == "red")
+        consent.vote(user, second)
+    world.run(gated, until=lambda a: a.operation_phase == "Succeeded" and consent.colour(world) == "red")
     assert not SyncOperation.objects.filter(
         manifest_digest=first.plan["manifests"], phase="Succeeded"
     ).exists()
@@ -114,19 +94,19 @@ def test_a_manual_sync_follows_the_newest_commit_until_it_is_claimed(
     app = world.application()
     world.run(app)
     world.sync(app)
-    world.run(app, until=_waits)
-    first = _open()
+    world.run(app, until=consent.waits)
+    first = consent.open_request()
     world.commit({"deploy/config.yaml": CONFIG % "green"})
     world.poll()
     world.run(app, until=lambda a: ApprovalRequest.objects.count() == 2)
     first.refresh_from_db()
     assert first.state == "superseded"
-    second = _open()
+    second = consent.open_request()
     assert second.asked_for == first.asked_for, "the same operation waits on"
     for user in leads:
-        _vote(user, second)
+        consent.vote(user, second)
     world.run(app, until=lambda a: a.operation_phase == "Succeeded")
-    assert _colour(world) == "green"
+    assert consent.colour(world) == "green"
 
 
 def test_a_lost_role_is_seen_by_the_pass_that_would_start(
@@ -134,11 +114,11 @@ def test_a_lost_role_is_seen_by_the_pass_that_would_start(
 ) -> None:
     row = _push(world, gated, "green")
     for user in leads:
-        _vote(user, row)
+        consent.vote(user, row)
     leads[0].groups.clear()
     world.run(gated, until=lambda a: "fell" in a.operations.first().message)
     row.refresh_from_db()
-    assert (row.state, row.round, _colour(world)) == ("pending", 2, "blue")
+    assert (row.state, row.round, consent.colour(world)) == ("pending", 2, "blue")
 
 
 def test_a_rejection_ends_the_operation_and_automation_does_not_ask_again(
@@ -156,13 +136,13 @@ def test_a_rejection_ends_the_operation_and_automation_does_not_ask_again(
     assert (ApprovalRequest.objects.count(), gated.operations.count()) == (1, 2)
     assert not Event.objects.filter(name="sync-failed").exists()
     world.sync(gated, prune=True)
-    world.run(gated, until=_waits)
+    world.run(gated, until=consent.waits)
     assert ApprovalRequest.objects.count() == 2, "a person may ask again"
 
 
 def test_self_heal_and_dry_runs_are_not_gated(world: World, gated: Application) -> None:
     world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": "pink"}}, "shop")
-    world.run(gated, until=lambda a: a.sync_status == "Synced" and _colour(world) == "blue")
+    world.run(gated, until=lambda a: a.sync_status == "Synced" and consent.colour(world) == "blue")
     world.sync(gated, dry_run=True)
     world.run(gated, until=lambda a: a.operations.first().phase == "Succeeded")
     assert ApprovalRequest.objects.count() == 0
@@ -185,11 +165,11 @@ def test_an_approved_prune_list_confirms_exactly_those_objects(
     world.poll()
     world.run(app)
     world.sync(app, prune=True)
-    world.run(app, until=_waits)
-    row = _open()
+    world.run(app, until=consent.waits)
+    row = consent.open_request()
     assert [entry["key"] for entry in row.plan["prune"]] == ["ConfigMap/shop/old"]
     for user in leads:
-        _vote(user, row)
+        consent.vote(user, row)
     world.run(app, until=lambda a: a.operation_phase == "Succeeded")
     assert world.kube.get("v1", "ConfigMap", "old", "shop") is None
 
@@ -203,7 +183,7 @@ def test_the_author_may_not_approve_the_own_commit(
     leads[0].email = row.authors[0].upper()
     leads[0].save()
     with pytest.raises(approvals.ApprovalRefused) as refused:
-        _vote(leads[0], row)
+        consent.vote(leads[0], row)
     assert refused.value.code == "author"
 
 
@@ -214,15 +194,15 @@ def test_a_freeze_outlasts_the_approval(world: World, gated: Application, leads:
     row = _push(world, gated, "green")
     Project.objects.filter(id=world.project.id).update(rules=rules)
     for user in leads:
-        _vote(user, row)
+        consent.vote(user, row)
     world.run(gated, until=lambda a: a.operations.first().wait.get("code") == "window")
     row.refresh_from_db()
-    assert (row.state, row.use_by, _colour(world)) == ("approved", None, "blue")
+    assert (row.state, row.use_by, consent.colour(world)) == ("approved", None, "blue")
     ApprovalRequest.objects.filter(number=row.number).update(expires_at=timezone.now() - timedelta(seconds=1))
     assert approvals.expire_due() == [gated.id]
     world.run(gated, until=lambda a: a.operation_phase == "Failed")
     row.refresh_from_db()
-    assert (row.state, _colour(world)) == ("expired", "blue")
+    assert (row.state, consent.colour(world)) == ("expired", "blue")
     assert gated.operations.first().wait["code"] == "approval_expired"
 
 
@@ -242,7 +222,7 @@ def test_a_broken_glass_runs_the_plan_without_its_quorum(world: World, gated: Ap
     )
     world.run(gated, until=lambda a: a.operation_phase == "Succeeded")
     row.refresh_from_db()
-    assert (row.state, _colour(world)) == ("done", "green")
+    assert (row.state, consent.colour(world)) == ("done", "green")
 
 
 def test_a_policy_that_goes_away_lets_the_operation_go(world: World, gated: Application) -> None:
@@ -250,7 +230,7 @@ def test_a_policy_that_goes_away_lets_the_operation_go(world: World, gated: Appl
     ApprovalPolicy.objects.all().delete()
     world.run(gated, until=lambda a: a.operation_phase == "Succeeded")
     row.refresh_from_db()
-    assert (row.state, _colour(world)) == ("superseded", "green")
+    assert (row.state, consent.colour(world)) == ("superseded", "green")
 
 
 def test_terminating_a_waiting_operation_cancels_its_request(world: World, gated: Application) -> None:
@@ -259,7 +239,7 @@ def test_terminating_a_waiting_operation_cancels_its_request(world: World, gated
     world.run(gated, until=lambda a: a.operation_phase == "Failed")
     row.refresh_from_db()
     assert row.state == "cancelled"
-    assert _colour(world) == "blue"
+    assert consent.colour(world) == "blue"
 
 
 def test_drift_is_healed_while_a_newer_revision_waits_for_votes(
@@ -269,7 +249,7 @@ def test_drift_is_healed_while_a_newer_revision_waits_for_votes(
     row = _push(world, gated, "green")
     world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": "pink"}}, "shop")
     world.run(gated, until=lambda a: a.operations.filter(kind="self-heal", phase="Succeeded").exists())
-    assert _colour(world) == "blue"
+    assert consent.colour(world) == "blue"
     assert (gated.operation_phase, gated.operations.get(kind="sync", phase="Queued").wait["code"]) == (
         "Queued",
         "approval",
@@ -277,9 +257,9 @@ def test_drift_is_healed_while_a_newer_revision_waits_for_votes(
     row.refresh_from_db()
     assert row.state == "pending"
     for user in leads:
-        _vote(user, row)
+        consent.vote(user, row)
     world.run(gated, until=lambda a: a.operation_phase == "Succeeded")
-    assert _colour(world) == "green"
+    assert consent.colour(world) == "green"
 
 
 def test_drift_is_healed_after_people_refused_the_newer_revision(
@@ -292,7 +272,7 @@ def test_drift_is_healed_after_people_refused_the_newer_revision(
     world.run(gated, until=lambda a: a.operation_phase == "Failed")
     world.kube.patch("v1", "ConfigMap", "settings", {"data": {"colour": "pink"}}, "shop")
     world.run(gated, until=lambda a: a.operations.filter(kind="self-heal", phase="Succeeded").exists())
-    assert _colour(world) == "blue"
+    assert consent.colour(world) == "blue"
 
 
 def test_a_worker_killed_while_it_heals_beside_leaves_the_waiting_operation(
@@ -308,11 +288,11 @@ def test_a_worker_killed_while_it_heals_beside_leaves_the_waiting_operation(
         for _ in range(8):
             faults.later(gated, 400)
             faults.one_pass(gated)
-        assert _colour(world) == "blue", at
+        assert consent.colour(world) == "blue", at
         waiting = gated.operations.filter(phase__in=["Queued", "Running", "Terminating"])
         assert [(one.kind, one.wait["code"]) for one in waiting] == [("sync", "approval")], at
-    row = _open()
+    row = consent.open_request()
     for user in leads:
-        _vote(user, row)
+        consent.vote(user, row)
     world.run(gated, until=lambda a: a.operation_phase == "Succeeded")
-    assert _colour(world) == "green"
+    assert consent.colour(world) == "green"
