@@ -124,7 +124,9 @@ DATABASES: dict[str, Any] = {
 }
 _default = DATABASES["default"]
 if _default["ENGINE"].endswith("sqlite3"):
-    # Writers wait for each other instead of failing with "database is locked": immediate transactions, WAL.
+    # Writers wait for each other instead of failing with "database is locked": immediate transactions, WAL, and a lock
+    # between those of this process (decision 0015).
+    _default["ENGINE"] = "hub.sqlite"
     _default["OPTIONS"] = {
         "timeout": 30,
         "transaction_mode": "IMMEDIATE",
@@ -150,6 +152,9 @@ else:
     _default["CONN_MAX_AGE"] = 0
     # After a restart of the database every pooled connection is broken: found out before it is handed out.
     _default["CONN_HEALTH_CHECKS"] = True
+    # Half of what the server does for a pass is planning the same statements again, unless it may keep the plans.
+    if env.bool("HUB_DB_PREPARE", True):
+        _default["OPTIONS"] |= {"server_side_binding": True, "prepare_threshold": 2}
     _default["OPTIONS"]["pool"] = {"min_size": 1, "max_size": HUB_DB_CONNECTIONS, "timeout": 30}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
