@@ -31,9 +31,11 @@ class Glob:
 
     pattern: str
     _compiled: Any = field(repr=False, compare=False)
+    # By far the commonest pattern needs no automaton.
+    _is_any: bool = field(default=False, repr=False, compare=False)
 
     def matches(self, text: str) -> bool:
-        return self._compiled.fullmatch(text) is not None
+        return self._is_any or self._compiled.fullmatch(text) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -47,7 +49,7 @@ def compile_glob(pattern: str, *, segments: bool = False) -> Glob:
     options.max_mem = 4 << 20
     options.dot_nl = True
     try:
-        return Glob(pattern, re2.compile(expression, options))
+        return Glob(pattern, re2.compile(expression, options), pattern == "*" and not segments)
     except re2.error as error:
         raise InvalidGlob("is too complex", 0) from error
 

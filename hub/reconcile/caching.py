@@ -10,20 +10,24 @@ Held = TypeVar("Held")
 
 
 class Cache(Generic[Held]):
-    """Values of this process by what they depend on; a bounded number, the oldest leaves."""
+    """Values of this process by what they depend on; together they weigh a bounded number, the oldest leaves."""
 
     def __init__(self, most: int) -> None:
-        self._most, self._lock = most, threading.Lock()
-        self._held: OrderedDict[tuple[str, ...], Held] = OrderedDict()
+        self._most, self._weight, self._lock = most, 0, threading.Lock()
+        self._held: OrderedDict[tuple[str, ...], tuple[Held, int]] = OrderedDict()
 
     def get(self, key: tuple[str, ...]) -> Held | None:
         with self._lock:
-            if key in self._held:
-                self._held.move_to_end(key)
-            return self._held.get(key)
+            if key not in self._held:
+                return None
+            self._held.move_to_end(key)
+            return self._held[key][0]
 
-    def put(self, key: tuple[str, ...], value: Held) -> None:
+    def put(self, key: tuple[str, ...], value: Held, weight: int = 1) -> None:
         with self._lock:
-            self._held[key] = value
-            while len(self._held) > self._most:
-                self._held.popitem(last=False)
+            _, before = self._held.pop(key, (None, 0))
+            self._held[key] = (value, weight)
+            self._weight += weight - before
+            while self._weight > self._most and len(self._held) > 1:
+                _, (_, freed) = self._held.popitem(last=False)
+                self._weight -= freed

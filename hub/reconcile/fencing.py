@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
+import orjson
+
 from clusters.core.discovery import Discovery
 from clusters.core.manifests import Manifest, ResourceKey, key_of
 from hub.core.policy import (
     ApplicationFacts,
     Destination,
     Fence,
+    Rules,
     SourceFact,
     judge_application,
     read_rules,
@@ -47,7 +52,13 @@ def read_again(frame: Frame) -> bool:
 
 
 def fence_of(project: Project) -> Fence:
-    return Fence(project.name, read_rules(project.rules)[0], archived=project.archived)
+    return Fence(project.name, _rules(orjson.dumps(project.rules)), archived=project.archived)
+
+
+@lru_cache(maxsize=256)
+def _rules(text: bytes) -> Rules:
+    """By what the document says and not by its number: what is judged again must not rest on what was judged before."""
+    return read_rules(orjson.loads(text))[0]
 
 
 def destination_of(app: Application) -> Destination:

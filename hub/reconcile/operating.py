@@ -141,7 +141,6 @@ def walk(frame: Frame, work: Work, desired: Desired, seen: Seen, picture: Pictur
         if verdict.name != "dry_run":
             # It waits for nothing any more: a request that comes now must not take its place (3.11).
             work.operation.wait = {}
-            work.operation.wait = {}
         _store(frame, work)
         unclaimed = approving.claim(frame, work, verdict, waited)
         if unclaimed is not None:

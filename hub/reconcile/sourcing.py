@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 
+import orjson
 from django.conf import settings
 from django.utils import timezone
 
@@ -97,7 +98,8 @@ class Desired:
 
 # What rendering a source writes into its row.
 _RENDERED_FIELDS = ("revision", "parameters", "inputs", "input_key", "manifest_digest", "observed_at")
-_cache: Cache[Desired] = Cache(256)
+# By number of objects: a look at an application of few is repeated more often than one at an application of thousands.
+_cache: Cache[Desired] = Cache(4096)
 _STATES = statements.Prepared(
     lambda id_: (
         SourceState.objects.filter(application=id_).select_related("repository__project").order_by("index")
@@ -145,7 +147,7 @@ def load(frame: Frame, digest: str, catalogue: Catalogue, revisions: tuple[str, 
     if held is None:
         held = _assemble(frame, digest, catalogue.discovery)
         if held.loaded:
-            _cache.put(key, held)
+            _cache.put(key, held, weight=1 + len(held.manifests))
     copy = Desired(
         catalogue,
         parts=held.parts,
@@ -223,25 +225,35 @@ def keep(found: ManifestSet) -> str:
     return found.digest
 
 
+@lru_cache(maxsize=4096)
+def _parsed(sources: bytes, allow_file: bool) -> tuple[Source, ...]:
+    """The sources of a document; they change with it, and every pass asks."""
+    return tuple(parse_sources({"sources": orjson.loads(sources)}, allow_file=allow_file))
+
+
 def _bring_sources(frame: Frame, states: list[SourceState]) -> None:
     """Render every source whose commit or settings are new. Raises SourceError of the first that fails."""
-    sources = parse_sources({"sources": frame.app.sources}, allow_file=settings.HUB_ALLOW_LOOPBACK)
+    sources = _parsed(orjson.dumps(frame.app.sources), settings.HUB_ALLOW_LOOPBACK)
     if len(states) != len(sources):
         raise SourceError("InvalidSource", "the sources changed; look again", permanent=False)
     for state, entry in zip(states, sources, strict=True):
         parameters = hashlib.sha256(canonical_json(frame.app.sources[state.index])).hexdigest()
-        reaching.check(frame, state)
+        is_new = reaching.check(frame, state)
         if state.wanted == state.revision and state.input_key and state.parameters == parameters:
+            if is_new:
+                reaching.keep(state)
             continue
         try:
-            _render(frame, state, entry, parameters)
+            _render(frame, state, entry, parameters, is_new)
         except SourceError as error:
+            if is_new:
+                reaching.keep(state)
             reaching.try_again(frame, error)
             raise
         frame.memory.pop("source_tries", None)
 
 
-def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) -> None:
+def _render(frame: Frame, state: SourceState, entry: Source, parameters: str, is_new: bool) -> None:
     """Render one source at its wanted commit and remember what was read. Raises SourceError."""
     app = frame.app
     assert state.repository is not None
@@ -275,7 +287,8 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) ->
     state.observed_at = timezone.now()
     # What is wanted belongs to the poll, which may have moved it while this rendered.
     values = {name: getattr(state, name) for name in _RENDERED_FIELDS}
-    statements.update(SourceState, values, "id = %s", [state.id])
+    found = reaching.found(state) if is_new else ()
+    statements.update(SourceState, values, "id = %s", [state.id], computed=found)
 
 
 def _joined(frame: Frame, states: list[SourceState]) -> str:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from django.db import IntegrityError, transaction
 
 from clusters.core.manifests import ResourceKey
 from clusters.core.plan import Progress, SyncPlan, results, wanted_keys
@@ -118,10 +117,7 @@ def read(operation: SyncOperation) -> Work:
 
 def _insert(operation: SyncOperation) -> None:
     """Insert under the next number; a request that came meanwhile may have taken it."""
-    try:
-        with transaction.atomic():
-            statements.insert([operation])
-    except IntegrityError:
+    if not statements.insert([operation], unique=["application", "number"]):
         operation.number = operations.next_number(operation.application)
         statements.insert([operation])
 

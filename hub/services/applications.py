@@ -21,17 +21,20 @@ import hub.services.switches as switches
 from clusters.models import Cluster
 from hub.core import specs
 from hub.core.dependencies import Dependency, closes_cycle, dependencies_of
-from hub.core.sources import is_safe_ref, normalise_url, source_errors
+from hub.core.sources import is_safe_ref, source_errors
 from hub.core.switches import is_automated
 from hub.core.versions import parse_range
 from hub.errors import HubError
 from hub.models import Application, Project, Repository, SourceState
 from hub.services.actors import Actor
+from hub.services.addresses import repository_for
 from hub.services.documents import InvalidDocument
 from hub.services.fences import judge_application
 from notifications import services as notifications
 from notifications.core.imports import TOLD_ANNOTATION
 
+_PROJECT = statements.Prepared(lambda name: Project.objects.filter(name=name), "name")
+_CLUSTERS = statements.Prepared(lambda text: Cluster.objects.filter(Q(name=text) | Q(server=text)), "name")
 LEVEL_USER = looks.LEVEL_USER
 LEVEL_KNOWN = looks.LEVEL_KNOWN
 
@@ -60,13 +63,13 @@ def read(doc: Any, *, project: Project | None = None) -> dict[str, Any]:
     for error in source_errors({"sources": sources}, allow_file=settings.HUB_ALLOW_LOOPBACK):
         errors.setdefault("sources", []).append(f"{error.code}: {error.message}")
     errors |= _git_errors(sources)
-    found = project or Project.objects.filter(name=values["project"]).first()
+    found = project or next(iter(_PROJECT.rows(values["project"])), None)
     if found is None:
         errors["project"] = [f"project {values['project']} does not exist"]
     wanted = values["destination"]["cluster"]
     # A Cluster of another Project is as good as missing: nobody learns of it here (B3, rule 5).
-    usable = Q(scope="") | Q(scope=found.name if found else "")
-    clusters = list(Cluster.objects.filter(Q(name=wanted) | Q(server=wanted), usable)[:2])
+    usable = {"", found.name if found else ""}
+    clusters = [cluster for cluster in _CLUSTERS.rows(wanted) if cluster.scope in usable]
     if len(clusters) != 1:
         errors["destination.cluster"] = [
             f"{'no' if not clusters else 'more than one'} registered cluster is called {wanted}"
@@ -208,14 +211,6 @@ def _write_source_states(app: Application, *, is_new: bool = False) -> None:
     if kept:
         SourceState.objects.filter(id__in=[state.id for state in kept.values()]).delete()
     hints.poll_of_change(serving)
-
-
-def repository_for(url: str, project: Project) -> Repository | None:
-    """The Repository of the Application's own Project, else the one for everybody; never another Project's."""
-    rows = Repository.objects.filter(normal_url=normalise_url(url)).filter(
-        Q(project=project) | Q(project__isnull=True)
-    )
-    return rows.order_by(F("project").asc(nulls_last=True)).first()
 
 
 def refresh(actor: Actor, app: Application, *, hard: bool = False) -> uuid.UUID:

@@ -16,6 +16,7 @@ from hub.core.plans import guard_errors
 from hub.core.sources import normalise_url
 from hub.core.switches import is_automated
 from hub.models import Application, Project, Repository
+from hub.services.addresses import repository_for
 from hub.services.documents import InvalidDocument
 
 # Rule of access-and-api.md 1.4 -> code of the answer and the part of the document it is about.
@@ -67,12 +68,12 @@ def judge_application(values: Mapping[str, Any]) -> None:
     """Raises InvalidDocument with every rule of the Project that `values` (of `applications.read`) would break."""
     project: Project = values["project"]
     rules, _ = policy.read_rules(project.rules)
-    urls = {normalise_url(source["repoURL"]) for source in values["sources"]}
-    own = Repository.objects.filter(project=project, normal_url__in=urls).values_list("normal_url", flat=True)
+    serving = [repository_for(source["repoURL"], project) for source in values["sources"]]
+    own = {row.normal_url for row in serving if row is not None and row.project_id == project.id}
     others = 0
     if "applications" in rules.limits:  # counting grows with the project: only where it can refuse
         others = Application.objects.filter(project=project).exclude(name=values["name"]).count()
-    facts = _facts(project, values, set(own), others + 1)
+    facts = _facts(project, values, own, others + 1)
     found = policy.judge_application(_fence(project, rules), facts)
     if not found:
         return

@@ -16,7 +16,8 @@ from hub.core.sources import normalise_url, parse_url
 from hub.errors import HubError, SourceError
 from hub.models import Application, Project, Repository, SourceState
 from hub.services.actors import Actor
-from hub.services.applications import LEVEL_KNOWN, repository_for
+from hub.services.addresses import repository_for
+from hub.services.applications import LEVEL_KNOWN
 from hub.services.documents import InvalidDocument
 
 CREDENTIALS = ("username", "password", "bearer_token", "ssh_private_key", "client_key_pem", "proxy_url")

@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Q
 
 from hub.models import AuditEvent, Project
 from hub.services import statements
@@ -92,3 +93,31 @@ def test_more_rows_than_one_statement_takes_are_inserted_in_several(
     before = AuditEvent.objects.count()
     statements.insert([AuditEvent(actor_kind="user", action=f"a{n}") for n in range(3)])
     assert AuditEvent.objects.count() == before + 3
+
+
+PAIR = statements.Prepared(
+    lambda name, text: Project.objects.filter(Q(description=text) | Q(name=text), name=name),
+    "name",
+    "description",
+)
+
+
+def test_a_prepared_statement_of_two_values_keeps_them_apart_even_when_they_are_equal(db: None) -> None:
+    for name, text in [("same", "same"), ("a", "b"), ("b", "a")]:
+        Project.objects.create(name=name, description=text)
+    for _ in range(2):
+        assert [row.name for row in PAIR.rows("same", "same")] == ["same"]
+        assert [row.name for row in PAIR.rows("a", "b")] == ["a"]
+        assert [row.name for row in PAIR.rows("b", "a")] == ["b"]
+        assert [row.name for row in PAIR.rows("b", "b")] == ["b"]
+        assert PAIR.rows("b", "c") == []
+
+
+def test_an_insert_says_how_many_rows_it_wrote_and_leaves_those_alone_that_exist(db: None) -> None:
+    first = Project(name="one", description="first")
+    assert statements.insert([first], unique=["name"]) == 1
+    again = [Project(name="one", description="second"), Project(name="two", archived=True, rules={"a": 1})]
+    assert statements.insert(again, unique=["name"]) == 1
+    assert Project.objects.get(name="one").description == "first"
+    two = Project.objects.get(name="two")
+    assert (two.archived, two.rules, two.generation) == (True, {"a": 1}, Project(name="x").generation)

@@ -44,6 +44,7 @@ class BrokenRule:
     message: str
 
 
+_MOST_KINDS = 1000
 CustomRule = LuaRule | CelRule | BrokenRule
 
 
@@ -56,6 +57,8 @@ class RuleBook:
     def __init__(self, rules: Mapping[str, CustomRule]) -> None:
         self._exact = {key: rule for key, rule in rules.items() if not _is_glob(key)}
         self._globs = [(key, rule) for key, rule in rules.items() if _is_glob(key)]
+        # Asked for every object of every look, and a cluster has few kinds.
+        self._found: dict[tuple[str, str], CustomRule | None] = {}
 
     def __bool__(self) -> bool:
         return bool(self._exact or self._globs)
@@ -63,7 +66,14 @@ class RuleBook:
     def find(self, obj: Manifest) -> CustomRule | None:
         if not self._exact and not self._globs:
             return None
-        group, kind = text(obj, "apiVersion").rpartition("/")[0], text(obj, "kind")
+        asked = text(obj, "apiVersion"), text(obj, "kind")
+        if asked not in self._found:
+            if len(self._found) >= _MOST_KINDS:
+                self._found.clear()
+            self._found[asked] = self._look_up(asked[0].rpartition("/")[0], asked[1])
+        return self._found.get(asked)
+
+    def _look_up(self, group: str, kind: str) -> CustomRule | None:
         key = f"{group}_{kind}" if group else kind
         if key in self._exact:
             return self._exact[key]
