@@ -188,7 +188,8 @@ def _cluster(stack: ExitStack, folder: Path, kind: str) -> Path:
 @contextmanager
 def working(threads: int = 0) -> Iterator[Any]:
     """The hub at work in this process: passes, watches, timers, tick."""
-    from hub.tasks.process import Process
+    from hub.tasks.process import Process, spare_the_collector
 
+    spare_the_collector()
     with Process(tick=True, threads=threads) as process:
         yield process

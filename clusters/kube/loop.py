@@ -11,12 +11,14 @@ import os
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
+_around_waits: Callable[[], AbstractContextManager[object]] = nullcontext
 _after_fork: list[Callable[[], None]] = []
 
 
@@ -58,7 +60,15 @@ def run(work: Coroutine[Any, Any, T]) -> T:
         raise RuntimeError(
             "a plain function of the gate was called from its own loop: await the coroutine instead"
         )
-    return submit(work).result()
+    future = submit(work)
+    with _around_waits():
+        return future.result()
+
+
+def wait_within(context: Callable[[], AbstractContextManager[object]] = nullcontext) -> None:
+    """Threads that wait for the loop do so within such a context."""
+    global _around_waits
+    _around_waits = context
 
 
 def _on_loop() -> bool:

@@ -21,8 +21,9 @@ from clusters.kube.tuning import tuning
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[str, str, ResourceKey, Manifest | None], None]
-"""(cluster identity, "ADDED" | "MODIFIED" | "DELETED" | "SYNCED", key, object). SYNCED has a key of group and kind
-only: that kind is complete now, look at everything. Called on the loop: it must not block, and must not ask the gate.
+"""(cluster identity, "ADDED" | "MODIFIED" | "DELETED" | "SYNCED" | "WRITTEN", key, object). SYNCED has a key of group and
+kind only: that kind is complete now, look at everything. WRITTEN is the answer of a write of ours, no news but what
+later events are compared with. Called on the loop: it must not block, and must not ask the gate.
 """
 
 GRACE = 2.0
@@ -166,6 +167,7 @@ class ClusterStore:
         watched = self.kinds.get(key[:2])
         if watched is not None and left is not None and self._is_seen(watched, left):
             news = self._take_answer(watched, left, news)
+            _notify(self.connection.identity, "WRITTEN", key, left)
         elif watched is not None and gone and not news:
             known = watched.objects.pop(key, None)
             if known is not None:

@@ -6,6 +6,7 @@ May live here: the plain functions that the hall and the doors call. May not: de
 
 from clusters.kube.gate import discovery
 from clusters.kube.gate import get as get_object
+from clusters.kube.loop import wait_within
 from clusters.kube.metrics import snapshot as request_counts
 from clusters.live import (
     LiveState,
@@ -46,6 +47,7 @@ __all__ = [
     "set_listener",
     "unwatch_cluster",
     "versions",
+    "wait_within",
     "watch_cluster",
     "watched",
 ]

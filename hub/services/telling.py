@@ -60,9 +60,9 @@ def hand_over(row: Event) -> list[int]:
     return owed
 
 
-def watched(app: Application) -> bool:
-    """Whether an imported trigger wants to see each stored status change of it (notifications.md 3.1)."""
-    return notifications.wants_view(events.basis(app)).needed
+def watched(apps: Sequence[Application]) -> list[bool]:
+    """Of each, whether an imported trigger wants to see each stored status change of it (notifications.md 3.1)."""
+    return notifications.wanting_view([events.basis(app) for app in apps])
 
 
 def observe(application: uuid.UUID, *, anew: bool = False) -> list[int]:

@@ -40,9 +40,10 @@ log = structlog.get_logger(__name__)
 APP = celery.app
 DUE_AT_ONCE = 500
 # A poll that is due so soon is waited for by a timer, not by the next tick.
-# Events of a moment are handed over together.
-GATHER_S = 0.1
 SOON = timedelta(seconds=5)
+# What happens in a moment is told to notifications together: events, at most so many, and changes of status.
+GATHER_S = 0.25
+TOGETHER = 200
 PRUNE_EVERY_S = 3600.0
 
 
@@ -55,7 +56,8 @@ def run_pass(application_id: uuid.UUID) -> None:
         if local.after_pass is not None:
             local.after_pass(result.app, result.kinds, result.phase)
     if result.changed and local is not None and result.app is not None:
-        local.submit(functools.partial(_observe_change, local, result.app, result.anew))
+        change = (result.app, result.anew)
+        local.collect("changes", change, functools.partial(_observe_changes, local), GATHER_S)
     if result.events:
         nudges.after_commit(lambda: _dispatch_soon(local))
     if local is not None and result.again_in_s is not None and result.again_in_s < 60:
@@ -67,10 +69,15 @@ def run_pass(application_id: uuid.UUID) -> None:
         poll_soon(repository)
 
 
-def _observe_change(local: runtime.Runtime, app: Application, anew: bool) -> None:
+def _observe_changes(local: runtime.Runtime, changes: list[tuple[Application, bool]]) -> None:
     """Looks at one application follow each other, and each reads it anew: an older look never has the last word."""
-    if telling.watched(app):
-        local.submit_once(f"triggers/{app.id}", lambda: _deliver(telling.observe(app.id, anew=anew)))
+    for (app, anew), watched in zip(changes, telling.watched([app for app, _ in changes]), strict=True):
+        if watched:
+            local.submit_once(f"triggers/{app.id}", functools.partial(_observe_one, app.id, anew))
+
+
+def _observe_one(application: uuid.UUID, anew: bool) -> None:
+    _deliver(telling.observe(application, anew=anew))
 
 
 def _observe(local: runtime.Runtime | None) -> None:
@@ -176,10 +183,13 @@ def dispatch_events() -> None:
 
 
 def dispatch_now() -> None:
-    after = 0
-    while rows := events.undispatched(after=after):
-        _deliver(telling.hand_over_all(rows))
-        after = rows[-1].id
+    after, more = 0, True
+    while more:
+        rows = events.undispatched(TOGETHER, after)
+        if rows:
+            _deliver(telling.hand_over_all(rows))
+            after = rows[-1].id
+        more = len(rows) == TOGETHER
 
 
 def _deliver(deliveries: Iterable[int]) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -12,11 +13,12 @@ from types import TracebackType
 
 import structlog
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 
 import hub.tasks.hints as hints
 import hub.tasks.runtime as runtime
 import hub.tasks.watching as watching
+from clusters.services import wait_within
 from hub.services import heartbeats, mirrors
 from notifications import services as notifications
 
@@ -26,6 +28,17 @@ TICK_S = 5.0
 TIDYING_S = 3600.0
 
 
+def spare_the_collector() -> None:
+    """For a process that only works from now on: what was loaded until here is never looked at for garbage again.
+
+    Most of it is code and models; a full collection walks over them for a tenth of a second, with the interpreter's
+    lock held (docs.python.org/3/library/gc.html, gc.freeze).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
+
+
 class Process:
     """Start the parts of a worker; `tick=True` also plays the tick (embedded hubs have no beat process).
 
@@ -33,7 +46,11 @@ class Process:
     """
 
     def __init__(self, *, tick: bool, threads: int = 0) -> None:
-        self.runtime = runtime.Runtime(hints.run_pass, threads=threads or settings.CELERY_WORKER_CONCURRENCY)
+        self.runtime = runtime.Runtime(
+            hints.run_pass,
+            threads=threads or settings.CELERY_WORKER_CONCURRENCY,
+            computing=1 if connection.vendor == "sqlite" else 0,
+        )
         self.watching = watching.Watching(self.runtime)
         self.runtime.after_pass = self.watching.after_pass
         self._tick = tick
@@ -42,6 +59,7 @@ class Process:
 
     def start(self) -> Process:
         runtime.install(self.runtime)
+        wait_within(self.runtime.turns.aside)
         self._thread.start()
         return self
 
@@ -52,6 +70,7 @@ class Process:
         self.watching.stop()
         self.runtime.stop()
         if runtime.current() is self.runtime:
+            wait_within()
             runtime.install(None)
 
     def __enter__(self) -> Process:

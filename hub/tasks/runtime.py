@@ -22,6 +22,7 @@ import structlog
 from django.db import close_old_connections
 
 from guard import child
+from hub.tasks.turns import Turns
 
 log = structlog.get_logger(__name__)
 Work = Callable[[uuid.UUID], None]
@@ -30,6 +31,8 @@ POLLS = 8
 ERRANDS = 4
 # A cluster with a pass that has lasted so long is slow, and gets no more than a quarter of the places.
 SLOW_S = 5.0
+# How long a look at health may stand back while others wait.
+CALM_S = 5.0
 # How long the end of the process waits for programs that it started.
 PATIENCE_S = 15.0
 
@@ -40,8 +43,10 @@ class Runtime:
     Hinting an application that already waits does nothing; hinting one that runs makes it run once more after.
     """
 
-    def __init__(self, work: Work, *, threads: int) -> None:
+    def __init__(self, work: Work, *, threads: int, computing: int = 0) -> None:
         self._work = work
+        # How many of the passes that run may compute at a time, 0 for all.
+        self.turns = Turns(computing)
         # Told after each pass of this process, so that watches follow what applications use.
         self.after_pass: Callable[[Any, frozenset[tuple[str, str]], str], None] | None = None
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="pass")
@@ -57,8 +62,10 @@ class Runtime:
         self._waiting: set[uuid.UUID] = set()
         self._running: set[uuid.UUID] = set()
         self._again: set[uuid.UUID] = set()
+        self._calm: set[uuid.UUID] = set()
         # Actions by name: whether they were asked for again while they waited or ran.
         self._once: dict[str, bool] = {}
+        self._collected: dict[str, list[Any]] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._serial = itertools.count()
         self._stopped = False
@@ -70,11 +77,29 @@ class Runtime:
         with self._lock:
             if self._stopped or application_id in self._waiting:
                 return
+            self._calm.discard(application_id)
             if application_id in self._running:
                 self._again.add(application_id)
                 return
             self._waiting.add(application_id)
             self._pool.submit(self._run, application_id)
+
+    def hint_calmly(self, application_id: uuid.UUID) -> None:
+        """Look at this application behind those that wait, `CALM_S` later at most: only a health changed.
+
+        A rollout changes it many times, and while much is to be applied that comes first.
+        """
+        with self._lock:
+            if not self._waiting:
+                self.hint(application_id)
+            elif not self._stopped and application_id not in self._calm | self._waiting:
+                self._calm.add(application_id)
+                self.after(CALM_S, lambda: self._hint_if_calm(application_id))
+
+    def _hint_if_calm(self, application_id: uuid.UUID) -> None:
+        with self._lock:
+            if application_id in self._calm:
+                self.hint(application_id)
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Call `action` (short, never blocking) after so many seconds."""
@@ -112,6 +137,18 @@ class Runtime:
         else:
             run()
 
+    def collect(self, name: str, item: Any, action: Callable[[list[Any]], object], gather: float) -> None:
+        """Run `action` with all items of this name that come within `gather` seconds, as `submit_once` runs it."""
+        with self._lock:
+            self._collected.setdefault(name, []).append(item)
+        self.submit_once(name, lambda: self._hand_over(name, action), gather=gather)
+
+    def _hand_over(self, name: str, action: Callable[[list[Any]], object]) -> None:
+        with self._lock:
+            items = self._collected.pop(name, [])
+        if items:
+            action(items)
+
     def _submit(self, pool: ThreadPoolExecutor, action: Callable[[], object]) -> None:
         with self._lock:
             if not self._stopped:
@@ -131,7 +168,7 @@ class Runtime:
     def idle(self) -> bool:
         """Nothing waits and nothing runs (timers do not count)."""
         with self._lock:
-            return not self._waiting and not self._running
+            return not self._waiting and not self._running and not self._calm
 
     def stop(self) -> None:
         """Take no more hints and wait for the passes that run."""
@@ -167,8 +204,11 @@ class Runtime:
                 self._inside.setdefault(cluster, []).append(entered)
             self._waiting.discard(application_id)
             self._running.add(application_id)
+            if not self._waiting:
+                for each in list(self._calm):
+                    self.hint(each)
         try:
-            self._guarded(lambda: self._work(application_id))
+            self._guarded(functools.partial(self._pass, application_id))
         finally:
             with self._lock:
                 self._running.discard(application_id)
@@ -178,6 +218,10 @@ class Runtime:
                 self._leave(cluster, entered)
             if again:
                 self.hint(application_id)
+
+    def _pass(self, application_id: uuid.UUID) -> None:
+        with self.turns.taken():
+            self._work(application_id)
 
     def _places(self, cluster: uuid.UUID) -> int:
         """How many more passes of a cluster may run; one whose passes take long gets few."""

@@ -40,6 +40,8 @@ ALIVE = timedelta(seconds=30)
 Kind = tuple[str, str]
 _SCALERS = frozenset(SCALERS)
 _BOOKKEEPING = ("resourceVersion", "generation", "managedFields")
+# Annotations by which a controller counts what it did, written together with the status.
+_COUNTED = frozenset({"deployment.kubernetes.io/revision", "deprecated.daemonset.template.generation"})
 
 
 class Watching:
@@ -187,8 +189,12 @@ class Watching:
             return
         now = _fingerprint(obj)
         before, self._known[place] = self._known.get(place), now
-        if before != now or app in self._restless:
+        if event == "WRITTEN":
+            return
+        if before is None or before[0] != now[0] or app in self._restless:
             self._runtime.hint(app)
+        elif before != now:
+            self._runtime.hint_calmly(app)
 
     def _hint_scaled(self) -> None:
         """An autoscaler came or went, managed by us or not: the applications of what it scales look again (6.5)."""
@@ -207,6 +213,8 @@ class Watching:
 def _fingerprint(obj: Manifest) -> tuple[bytes, str]:
     """What may matter of an object: everything but status and bookkeeping, and its health."""
     metadata = {name: value for name, value in obj["metadata"].items() if name not in _BOOKKEEPING}
+    if _COUNTED & (annotations := metadata.get("annotations") or {}).keys():
+        metadata["annotations"] = {name: text for name, text in annotations.items() if name not in _COUNTED}
     rest = {name: value for name, value in obj.items() if name not in {"metadata", "status"}}
     digest = hashlib.blake2b(orjson.dumps([metadata, rest], option=orjson.OPT_SORT_KEYS), digest_size=16)
     health = assess(obj)

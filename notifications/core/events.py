@@ -13,6 +13,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from notifications.core.gotimes import parse_rfc3339
 from notifications.errors import NotificationError
 
@@ -44,8 +46,11 @@ class EventError(NotificationError):
     """The emitter's mistake: `shape` or `too_large`."""
 
 
-def accept(event: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy that is valid JSON, has what every event has, and fits: longest texts first, then `changes` are cut."""
+def accept(event: Mapping[str, Any], *, stored: bool = False) -> dict[str, Any]:
+    """A copy that is valid JSON, has what every event has, and fits: longest texts first, then `changes` are cut.
+
+    `stored`: it comes out of a column of JSON, so nothing in it has to be looked for that JSON or a database refuses.
+    """
     for key in _NEEDED:
         if not isinstance(event.get(key), str) or not event[key]:
             raise EventError("shape", f"an event needs {key} as text")
@@ -57,7 +62,7 @@ def accept(event: Mapping[str, Any]) -> dict[str, Any]:
         parse_rfc3339(event["occurred_at"])
     except ValueError:
         raise EventError("shape", "occurred_at is no time in RFC 3339") from None
-    made: dict[str, Any] = _plain(event, 0)
+    made: dict[str, Any] = dict(event) if stored else _plain(event, 0)
     _limit_changes(made, MAX_CHANGES)
     for most in _TEXT_STEPS:
         if size(made) <= MAX_EVENT:
@@ -76,7 +81,10 @@ def accept(event: Mapping[str, Any]) -> dict[str, Any]:
 
 def size(event: Mapping[str, Any]) -> int:
     """Bytes of the event as compact JSON."""
-    return len(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
+    try:
+        return len(orjson.dumps(event))
+    except TypeError:  # half of a surrogate pair, an integer of more than 64 bits
+        return len(json.dumps(event, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace"))
 
 
 def _plain(value: Any, depth: int) -> Any:

@@ -21,6 +21,7 @@ from notifications.services.dispatching import (
     keep,
     observe,
     unheard,
+    wanting_view,
     wants_view,
 )
 from notifications.services.explaining import explain, preview, preview_stored, try_trigger
@@ -88,5 +89,6 @@ __all__ = [
     "unheard",
     "user_info",
     "version",
+    "wanting_view",
     "wants_view",
 ]

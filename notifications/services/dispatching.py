@@ -251,13 +251,17 @@ class View:
 
 
 def wants_view(mapping: Mapping[str, Any]) -> View:
-    """For the emitter: whether `application` and `project_view` are worth building, and whether to `observe` by time.
-
-    `mapping` needs app, project and cluster only.
-    """
+    """For the emitter: whether to build the Argo CD shapes, and to `observe` by time; app, project, cluster suffice."""
     if not _annotated(mapping) and not Subscription.objects.filter(enabled=True).exists():
         return View(needed=False, every_minute=False)
     return _view(mapping, configured.load())
+
+
+def wanting_view(mappings: Sequence[Mapping[str, Any]]) -> list[bool]:
+    """`wants_view(...).needed` of many at once; where nobody subscribed, one query answers for all of them."""
+    if not any(map(_annotated, mappings)) and not Subscription.objects.filter(enabled=True).exists():
+        return [False] * len(mappings)
+    return list(map(asking(), mappings))
 
 
 def asking_by_time() -> Callable[[Mapping[str, Any]], bool] | None:
@@ -296,11 +300,11 @@ def unheard(mappings: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def keep(mappings: Sequence[Mapping[str, Any]]) -> None:
-    """Store events that nobody is told of, in one statement. Repeating it changes nothing."""
+    """Store events that nobody is told of, as they were read from a database. Repeating it changes nothing."""
     now, rows = clock.now(), []
-    for mapping in map(_without_nul, mappings):
+    for mapping in mappings:
         try:
-            event = events.accept(mapping)
+            event = events.accept(mapping, stored=True)
         except NotificationError as problem:
             _keep_refused(mapping, problem)
             continue

@@ -25,13 +25,17 @@ FAST = {"watch_first_pause": 0.01, "watch_longest_pause": 0.02, "first_wait": 0.
 
 
 class Events:
-    """What a listener was told."""
+    """What a listener was told, and which writes of our own it was shown."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
+        self.written: list[str] = []
 
     def __call__(self, identity: str, event: str, key: ResourceKey, obj: dict[str, Any] | None) -> None:
-        self.told.append((event, key.name))
+        if event == "WRITTEN":
+            self.written.append(key.name)
+        else:
+            self.told.append((event, key.name))
 
     def clear(self) -> None:
         self.told.clear()
@@ -403,6 +407,7 @@ def test_the_event_of_our_own_apply_is_not_told_and_the_answer_is_in_memory(
     server.put(path("last"), config_map("last"))
     until(lambda: ("ADDED", "last") in events.told)
     assert events.told == [("ADDED", "last")]
+    assert events.written == ["mine"] * 20
 
 
 def test_a_change_by_others_after_our_apply_is_told(server: FaultServer, events: Events) -> None:

@@ -125,3 +125,53 @@ def test_the_pool_of_connections_is_enough_for_every_thread_of_a_worker() -> Non
     # Passes, polls, errands, the consumers of messages, the housekeeper and the keeper of leases.
     threads = settings.CELERY_WORKER_CONCURRENCY + runtime.POLLS + runtime.ERRANDS + 4 + 2
     assert threads <= settings.HUB_DB_CONNECTIONS
+
+
+def test_a_look_at_health_alone_stands_behind_those_that_wait_and_is_not_forgotten(
+    local: Runtime, passes: Passes
+) -> None:
+    busy, calm = of_cluster(local, 9), uuid.uuid4()
+    passes.slow = set(busy)
+    for app in busy:
+        local.hint(app)
+    for _ in range(3):
+        local.hint_calmly(calm)
+    assert not local.idle()
+    passes.go.set()
+    assert passes.have_begun(*busy, calm)
+    assert passes.begun.index(calm) >= len(busy) - 3  # only those of the last passes may still run beside it
+    assert passes.begun.count(calm) == 1
+
+
+def test_it_stands_back_no_longer_than_a_moment(
+    local: Runtime, passes: Passes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "CALM_S", 0.01)
+    busy, calm = of_cluster(local, 9), uuid.uuid4()
+    passes.slow = set(busy)
+    for app in busy:
+        local.hint(app)
+    local.hint_calmly(calm)
+    assert passes.have_begun(calm)
+
+
+def test_it_is_looked_at_right_away_when_nothing_waits(local: Runtime, passes: Passes) -> None:
+    calm = uuid.uuid4()
+    local.hint_calmly(calm)
+    assert passes.have_begun(calm)
+
+
+def test_what_is_collected_is_handed_over_together_and_each_item_once(local: Runtime) -> None:
+    handed: list[list[int]] = []
+    enough = threading.Event()
+
+    def take(items: list[int]) -> None:
+        handed.append(items)
+        if sum(map(len, handed)) == 20:
+            enough.set()
+
+    for number in range(20):
+        local.collect("numbers", number, take, 0.05)
+    assert enough.wait(WITHIN)
+    assert sorted(number for items in handed for number in items) == list(range(20))
+    assert len(handed) < 20

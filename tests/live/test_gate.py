@@ -398,7 +398,8 @@ class Events:
         self.told: list[tuple[str, str]] = []
 
     def __call__(self, identity: str, event: str, key: ResourceKey, obj: dict[str, Any] | None) -> None:
-        self.told.append((event, f"{key.namespace}/{key.name}"))
+        if event != "WRITTEN":  # no news: what later events are compared with
+            self.told.append((event, f"{key.namespace}/{key.name}"))
 
 
 def watching(cluster: Connection, kinds: list[tuple[str, str]]) -> Events:

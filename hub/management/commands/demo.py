@@ -35,7 +35,7 @@ from hub.models import Application, Project, Repository, User
 from hub.services import applications, clusters, projects, repositories
 from hub.services.actors import Actor
 from hub.tasks import nudges
-from hub.tasks.process import Process
+from hub.tasks.process import Process, spare_the_collector
 
 ACTOR = Actor(kind="user", name="demo", via="cli", is_admin=True)
 OPEN = {
@@ -82,6 +82,7 @@ class Command(BaseCommand):
         password = self._administrator()
         cluster, kubeconfig = self._cluster(stack)
         repository = self._repository()
+        spare_the_collector()
         stack.enter_context(Process(tick=True))
         self._say("hub is running in this process: web, workers, tick")
         server = _Web(port)

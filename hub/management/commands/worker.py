@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from hub.celery import app
-from hub.tasks.process import Process
+from hub.tasks.process import Process, spare_the_collector
 
 
 class Command(BaseCommand):
@@ -20,6 +20,7 @@ class Command(BaseCommand):
         parser.add_argument("--tick", action="store_true", help="also play the tick, for hubs without `beat`")
 
     def handle(self, *_args: Any, **options: Any) -> None:
+        spare_the_collector()
         with Process(tick=options["tick"], threads=options["threads"]):
             self.stdout.write("worker is ready")
             self.stdout.flush()
