@@ -49,7 +49,7 @@ def _hub(hub: Hub, count: int, threads: int) -> tuple[float, float]:
             app = hub.register(f"app{n:04}", f"apps/app{n:04}", namespace)
             nudges.look([app.id])
         print(f"registered after {time.perf_counter() - began:.1f} s")
-        until(lambda: unsynced() == 0, 600, "all applications to be Synced", every=0.25)
+        until(lambda: unsynced() == 0, 600, "all applications to be Synced", every=0.1)
         seconds = time.perf_counter() - began
         return count * 4 / seconds, (_cpu() - cpu) / count * 1000
 

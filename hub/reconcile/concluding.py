@@ -93,17 +93,18 @@ def conclude(
     frame.settle()
     app.memory = frame.memory
     again = _next_look(frame, seen, work)
+    asked = False
     with frame.stage("save"), transaction.atomic():
         if work is not None:
             work.save_values()
-            works.save_operation(frame, work)
+            asked = works.save_operation(frame, work)
             frame.last_number = work.operation.number
         save_rows(frame)
         context = describing.context_of(frame, work) if told else {}
         if told:
             differing = found if found is not None and found.differences else picture
             context["drifted"] = describing.drifted(differing.differences)
-        if told and work is not None:
+        if told and work is not None and asked:
             context["approval"] = approvals.thread_of(work.operation)
         frame.result.events += events.store(app, told, context)
         save_application(frame, again)

@@ -102,7 +102,11 @@ _RENDERED_FIELDS = ("revision", "parameters", "inputs", "input_key", "manifest_d
 _cache: Cache[Desired] = Cache(4096)
 _STATES = statements.Prepared(
     lambda id_: (
-        SourceState.objects.filter(application=id_).select_related("repository__project").order_by("index")
+        SourceState.objects.filter(application=id_)
+        .select_related("repository__project")
+        # The refs of a large repository are megabytes, and asked for by a new source alone.
+        .defer("repository__refs")
+        .order_by("index")
     ),
     "application",
 )

@@ -122,18 +122,17 @@ def _insert(operation: SyncOperation) -> None:
         statements.insert([operation])
 
 
-def save_operation(frame: Frame, work: Work) -> None:
+def save_operation(frame: Frame, work: Work) -> bool:
     """Insert a new operation, or update the columns a pass may change. Raises LeaseLost.
 
+    Returns False when it ended and nobody was ever asked to approve anything of its Application.
     What somebody else ended meanwhile (superseded by a request) stays ended: this pass is over, too.
     """
     operation = work.operation
     if operation._state.adding:
         frame.lease.check()
         _insert(operation)
-        if work.ended:
-            approvals.ended(operation)
-        return
+        return approvals.ended(operation) if work.ended else True
     saved = statements.update(
         SyncOperation,
         {name: getattr(operation, name) for name in OPERATION_FIELDS},
@@ -142,5 +141,4 @@ def save_operation(frame: Frame, work: Work) -> None:
     )
     if not saved:
         raise leases.LeaseLost(str(frame.app.id))
-    if work.ended:
-        approvals.ended(operation)
+    return approvals.ended(operation) if work.ended else True

@@ -27,7 +27,7 @@ from hub.core.versions import parse_range
 from hub.errors import HubError
 from hub.models import Application, Project, Repository, SourceState
 from hub.services.actors import Actor
-from hub.services.addresses import repository_for
+from hub.services.addresses import listed_commit, repository_for
 from hub.services.documents import InvalidDocument
 from hub.services.fences import judge_application
 from notifications import services as notifications
@@ -195,7 +195,7 @@ def _write_source_states(app: Application, *, is_new: bool = False) -> None:
     serving = []
     for index, source in enumerate(app.sources):
         url = source["repoURL"]
-        repository = repository_for(url, app.project)
+        repository = repository_for(url, app.project, with_refs=is_new)
         target = source.get("targetRevision", "")
         state = kept.pop(index, None) or SourceState(application=app, index=index)
         moved = state.repository_id != (repository.id if repository else None)
@@ -203,6 +203,8 @@ def _write_source_states(app: Application, *, is_new: bool = False) -> None:
             state.wanted = ""
             state.repository, state.target_revision = repository, target
             if state.pk is None:
+                found = listed_commit(repository, target, source.get("tagPrefix", "")) if is_new else ("", "")
+                state.wanted, state.ref_name = found
                 statements.insert([state])
             else:
                 # The other columns belong to polls and passes, which may be writing them now.

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
+import orjson
 from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import (
     BigIntegerField,
@@ -20,6 +21,7 @@ from django.db.models import (
     CharField,
     Field,
     IntegerField,
+    JSONField,
     Model,
     PositiveBigIntegerField,
     PositiveIntegerField,
@@ -27,6 +29,7 @@ from django.db.models import (
     QuerySet,
     TextField,
 )
+from psycopg.types.json import Jsonb
 
 _MOST_PARAMETERS = 30_000  # SQLite takes 32,766 in one statement
 Row = TypeVar("Row", bound=Model)
@@ -157,6 +160,7 @@ class _Column:
         self.name: str = field.column
         self._field, self._plain = field, _AS_IT_IS.get(type(field))
         self._attname = field.attname if self._plain else ""
+        self._is_json = type(field) is JSONField and field.encoder is None
 
     def of(self, row: Model) -> Any:
         """The value that a new row has."""
@@ -164,7 +168,24 @@ class _Column:
 
     def prepared(self, value: Any) -> Any:
         """The parameter of a statement, for most values the value: asking the field costs ten times as much."""
-        return value if type(value) is self._plain else self._field.get_db_prep_save(value, connection)
+        if type(value) is self._plain:
+            return value
+        text = _json(value) if self._is_json and value is not None else None
+        if text is not None and connection.vendor == "postgresql":
+            return Jsonb(text, dumps=bytes)
+        if (
+            text is not None and text.isascii()
+        ):  # SQLite compares texts, and the ORM escapes all other characters
+            return text.decode()
+        return self._field.get_db_prep_save(value, connection)
+
+
+def _json(value: Any) -> bytes | None:
+    """None for what only the library of the field can say: half of a surrogate pair, keys that are no texts."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return None
 
 
 @functools.cache

@@ -55,19 +55,19 @@ def _publish(task: str, args: Sequence[Any], queue: str) -> None:
         # Nobody outside of this process reads its broker: the task runs in its own pools, or the tick finds the row.
         local = runtime.current()
         if local is not None:
-            local.submit(functools.partial(_tasks()[task], *args))
+            local.submit(functools.partial(tasks()[task], *args))
         return
     app.send_task(task, args=list(args), queue=queue or None, ignore_result=True)
 
 
 @functools.cache
-def _tasks() -> Mapping[str, Callable[..., object]]:
+def tasks() -> Mapping[str, Callable[..., object]]:
     """The tasks by name. Importing them runs the checks of Django, too: once is enough."""
     from hub.celery import app
 
     app.loader.import_default_modules()
-    tasks: Mapping[str, Callable[..., object]] = app.tasks
-    return tasks
+    found: Mapping[str, Callable[..., object]] = app.tasks
+    return found
 
 
 def _guarded(publish: Callable[[], None]) -> None:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 
 import hub.tasks.hints as hints
+import hub.tasks.nudges as nudges
 import hub.tasks.runtime as runtime
 import hub.tasks.watching as watching
 from clusters.services import wait_within
@@ -29,11 +30,12 @@ TIDYING_S = 3600.0
 
 
 def spare_the_collector() -> None:
-    """For a process that only works from now on: what was loaded until here is never looked at for garbage again.
+    """For a process that only works from now on: all is loaded, and never looked at for garbage again.
 
     Most of it is code and models; a full collection walks over them for a tenth of a second, with the interpreter's
     lock held (docs.python.org/3/library/gc.html, gc.freeze).
     """
+    nudges.tasks()
     gc.collect()
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
@@ -49,7 +51,7 @@ class Process:
         self.runtime = runtime.Runtime(
             hints.run_pass,
             threads=threads or settings.CELERY_WORKER_CONCURRENCY,
-            computing=1 if connection.vendor == "sqlite" else 0,
+            computing=1 if connection.vendor == "sqlite" else 4,
         )
         self.watching = watching.Watching(self.runtime)
         self.runtime.after_pass = self.watching.after_pass

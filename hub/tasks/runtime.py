@@ -92,13 +92,14 @@ class Runtime:
         with self._lock:
             if not self._waiting:
                 self.hint(application_id)
-            elif not self._stopped and application_id not in self._calm | self._waiting:
+            elif not self._stopped and application_id not in self._waiting:
+                if not self._calm:
+                    self.after(CALM_S, self._hint_the_calm)
                 self._calm.add(application_id)
-                self.after(CALM_S, lambda: self._hint_if_calm(application_id))
 
-    def _hint_if_calm(self, application_id: uuid.UUID) -> None:
+    def _hint_the_calm(self) -> None:
         with self._lock:
-            if application_id in self._calm:
+            for application_id in list(self._calm):
                 self.hint(application_id)
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
@@ -205,8 +206,7 @@ class Runtime:
             self._waiting.discard(application_id)
             self._running.add(application_id)
             if not self._waiting:
-                for each in list(self._calm):
-                    self.hint(each)
+                self._hint_the_calm()
         try:
             self._guarded(functools.partial(self._pass, application_id))
         finally:

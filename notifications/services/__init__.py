@@ -10,6 +10,7 @@ decisions that need no row (core), anything of the hub.
 """
 
 from notifications.services.configured import version
+from notifications.services.copies import keep
 from notifications.services.counting import count, flush, took
 from notifications.services.delivering import deliver, due_deliveries
 from notifications.services.destinations import disable, enable
@@ -18,7 +19,6 @@ from notifications.services.dispatching import (
     asking,
     asking_by_time,
     dispatch,
-    keep,
     observe,
     unheard,
     wanting_view,

@@ -15,9 +15,9 @@ from django.db.models import F
 import notifications.services.alarms as alarms
 import notifications.services.clock as clock
 import notifications.services.configured as configured
+import notifications.services.copies as copies
 import notifications.services.counting as counting
 import notifications.services.owing as owing
-from guard.redact import redact
 from notifications.core import events
 from notifications.core.routing import EVENT_PREFIX, Route, Routing
 from notifications.core.templates import ImportedTemplate
@@ -34,7 +34,7 @@ from notifications.errors import NotificationError
 from notifications.models import Alarm, Delivery, EventCopy, Subscription, TriggerState
 from notifications.models import Trigger as TriggerRow
 from notifications.services.configured import Configured, Rule
-from notifications.services.keys import digest, stored_key
+from notifications.services.keys import digest
 from notifications.services.owing import Owed
 from notifications.services.wishes import followers, owed_to, project_of, route
 
@@ -75,14 +75,14 @@ def dispatch(mapping: Mapping[str, Any]) -> list[int]:
     with its problem and told to nobody: it must not stand in the way of the events behind it.
     """
     try:
-        event = events.accept(_without_nul(mapping))
+        event = events.accept(copies.without_nul(mapping))
     except NotificationError as problem:
-        _keep_refused(_without_nul(mapping), problem)
+        copies.refuse(copies.without_nul(mapping), problem)
         return []
     begun = time.monotonic()
     with transaction.atomic():
         now = clock.now()
-        copy, created = _stored(event, now)
+        copy, created = copies.store(event, now)
         if created:
             _judge(copy, event, now)
     if created:
@@ -103,7 +103,7 @@ def observe(view: Mapping[str, Any], *, by_time: bool = False, anew: bool = Fals
     nothing changed but the time, so only triggers that read the clock are asked. `anew`: somebody subscribed or
     configured, so triggers that never saw this application only remember what is so.
     """
-    event = _without_nul(view)
+    event = copies.without_nul(view)
     application = event.get("application")
     if not isinstance(application, dict) or not is_settled(application):
         return []
@@ -118,25 +118,6 @@ def observe(view: Mapping[str, Any], *, by_time: bool = False, anew: bool = Fals
             if not by_time or rule.trigger.reads_clock:
                 _alone(judging, rule, routes)
         return _owe_observed(judging) if judging.owed else []
-
-
-def _keep_refused(mapping: Mapping[str, Any], problem: NotificationError) -> None:
-    log.error(
-        "an event was refused", key=str(mapping.get("key", ""))[:255], code=problem.code, why=str(problem)
-    )
-    now = clock.now()
-    EventCopy.objects.get_or_create(
-        key=str(mapping.get("key") or f"refused/{digest(repr(mapping))}")[:255],
-        defaults={
-            "name": str(mapping.get("name", ""))[:64],
-            "summary": redact(str(problem), limit=500),
-            "problems": [
-                {"where": "event", "code": problem.code, "sentence": str(problem), "hint": problem.hint}
-            ],
-            "occurred_at": now,
-            "received_at": now,
-        },
-    )
 
 
 def _owe_observed(judging: _Judging) -> list[int]:
@@ -154,40 +135,11 @@ def _owe_observed(judging: _Judging) -> list[int]:
             "summary": f"{app.get('name', 'an application')} changed",
             **{name: value for name, value in judging.event.items() if name not in ("id", "key", "name")},
         }
-        copy, created = _stored(events.accept(event), judging.now)
+        copy, created = copies.store(events.accept(event), judging.now)
         if created:
             owing.owe(copy, [one for one in judging.owed if one.dedupe == dedupe], judging.now)
         made += Delivery.objects.filter(event=copy, state="pending").values_list("id", flat=True)
     return made
-
-
-def _without_nul(value: Any) -> Any:
-    """PostgreSQL cannot store the character NUL, and nobody needs it."""
-    if isinstance(value, str):
-        return value.replace("\x00", "") if "\x00" in value else value
-    if isinstance(value, Mapping):
-        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_nul(item) for item in value]
-    return value
-
-
-def _stored(event: dict[str, Any], now: datetime) -> tuple[EventCopy, bool]:
-    return EventCopy.objects.get_or_create(key=stored_key(event["key"]), defaults=_columns(event, now))
-
-
-def _columns(event: dict[str, Any], now: datetime) -> dict[str, Any]:
-    app = event.get("app") or {}
-    return {
-        "name": event["name"][:64],
-        "app": str(app.get("uid") or app.get("name") or "")[:64],
-        "project": project_of(event)[:253],
-        "severity": event["severity"],
-        "summary": redact(event["summary"], limit=500),
-        "data": event,
-        "occurred_at": clock.moment(event["occurred_at"], now),
-        "received_at": now,
-    }
 
 
 def _routed(event: dict[str, Any], now: datetime, *, is_tick: bool = False) -> _Judging:
@@ -297,19 +249,6 @@ def unheard(mappings: Sequence[Mapping[str, Any]]) -> set[str]:
         return set()
     quiet = [one for one in mappings if not _annotated(one) and not one.get("approval")]
     return {str(one["key"]) for one in quiet if one.get("key")}
-
-
-def keep(mappings: Sequence[Mapping[str, Any]]) -> None:
-    """Store events that nobody is told of, as they were read from a database. Repeating it changes nothing."""
-    now, rows = clock.now(), []
-    for mapping in mappings:
-        try:
-            event = events.accept(mapping, stored=True)
-        except NotificationError as problem:
-            _keep_refused(mapping, problem)
-            continue
-        rows.append(EventCopy(key=stored_key(event["key"]), **_columns(event, now)))
-    EventCopy.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _annotated(mapping: Mapping[str, Any]) -> bool:

@@ -121,3 +121,20 @@ def test_an_insert_says_how_many_rows_it_wrote_and_leaves_those_alone_that_exist
     assert Project.objects.get(name="one").description == "first"
     two = Project.objects.get(name="two")
     assert (two.archived, two.rules, two.generation) == (True, {"a": 1}, Project(name="x").generation)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"a": [1, None, True, 1.5, "é\u2028"]}, [], {}, "text", 0, {1: "a"}, {"big": 2**70}, {"half": "\ud800"}],
+    ids=repr,
+)
+def test_json_is_stored_as_the_orm_stores_it(db: None, value: object) -> None:
+    if connection.vendor == "postgresql" and "half" in repr(value):
+        pytest.skip("PostgreSQL refuses it, whoever writes it")
+    Project.objects.create(name="orm", rules=value)
+    statements.insert([Project(name="inserted", rules=value)])
+    Project.objects.create(name="updated")
+    statements.update(Project, {"rules": value}, "name = %s", ["updated"])
+    rows = dict(Project.objects.values_list("name", "rules"))
+    assert rows["inserted"] == rows["updated"] == rows["orm"]
+    assert Project.objects.filter(rules=value).count() >= 3

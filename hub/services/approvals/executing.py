@@ -22,9 +22,7 @@ from hub.services.approvals.policies import demand_of
 
 State = ApprovalRequest.State
 _REFUSED = (State.REJECTED, State.CANCELLED, State.EXPIRED)
-_UNDECIDED = (State.PENDING, State.APPROVED, State.EXECUTING)
 _ANY = "SELECT 1 FROM hub_approvalrequest WHERE application_id = %s"
-_ANY_OPEN = "SELECT 1 FROM hub_approvalrequest WHERE application_id = %s AND state IN (%s, %s, %s)"
 
 
 def fact(
@@ -158,14 +156,17 @@ def claim(app: Application, operation: SyncOperation, digest: str) -> bool:
     return True
 
 
-def ended(operation: SyncOperation) -> None:
+def ended(operation: SyncOperation) -> bool:
     """The operation is over: its approval is done or failed; one that still waited for it is cancelled.
 
     What waited for a superseded operation is left to its successor, which supersedes it or takes it over; what it left
-    behind at its own end is the question no more, unless it was a dry run.
+    behind at its own end is the question no more, unless it was a dry run. Returns whether its Application has requests
+    at all, open or not.
     """
-    if statements.exists(_ANY_OPEN, [statements.key(operation.application_id), *_UNDECIDED]):
-        _close(operation)
+    if not statements.exists(_ANY, [statements.key(operation.application_id)]):
+        return False
+    _close(operation)
+    return True
 
 
 @transaction.atomic
@@ -203,8 +204,6 @@ def used_by(operation: SyncOperation) -> ApprovalRequest | None:
 
 def thread_of(operation: SyncOperation) -> dict[str, Any]:
     """The part `approval` of an operation's events, so that its result goes where its card is; empty without one."""
-    if not statements.exists(_ANY, [statements.key(operation.application_id)]):
-        return {}
     mine = Q(operation=operation.id) | Q(asked_for=operation.id)
     row = ApprovalRequest.objects.filter(mine).order_by("-number").first()
     return telling.view(row, None) if row is not None else {}
