@@ -156,8 +156,7 @@ def _look(repository: Repository, states: list[SourceState]) -> _Found:
         by_target[_target(state)].append(state)
     extra = [target for target, _ in by_target if target.startswith("refs/")]
     table = source.poll(access, extra_refs=extra, source_limits=settings.HUB_SOURCE_LIMITS, patient=False)
-    unread = any(not state.wanted or state.error_code for state in states)
-    if table.digest == repository.refs_digest and not unread:
+    if table.digest == repository.refs_digest and not any(_is_behind(state, table) for state in states):
         return _Found(table)
     found = source.obtain_each(
         access,
@@ -171,6 +170,12 @@ def _look(repository: Repository, states: list[SourceState]) -> _Found:
         for outcome, tracked in zip(found.outcomes, by_target.values(), strict=True)
     ]
     return _Found(found.table, targets, found.mirror.rebuilt)
+
+
+def _is_behind(state: SourceState, table: RefTable) -> bool:
+    """Also who took its commit from an older listing while the last poll stored a newer one."""
+    named = table.refs.get(state.ref_name, state.wanted)
+    return not state.wanted or bool(state.error_code) or named != state.wanted
 
 
 def _target(state: SourceState) -> Target:

@@ -204,16 +204,36 @@ def test_a_branch_that_goes_while_its_last_commit_is_rendered_is_told(
     assert app.source_states.get().error_code == "RevisionNotFound"
 
 
+def test_a_new_application_begins_with_the_commit_of_the_last_listing(world: World, web: Application) -> None:
+    new = world.application("new")
+    assert wanted(new) == wanted(web) != ""
+    assert new.source_states.get().ref_name == "refs/heads/main"
+
+
+def test_who_took_its_commit_from_an_older_listing_is_brought_up_by_the_next_poll(
+    world: World, web: Application
+) -> None:
+    old = wanted(web)
+    world.commit({"deploy/c.yaml": config("two")})
+    world.poll()
+    newest = wanted(web)
+    # Registered with the refs that were read right before that poll was stored.
+    late = world.application("late")
+    SourceState.objects.filter(application=late).update(wanted=old)
+    world.poll()
+    assert wanted(late) == newest != old
+
+
 def test_an_edit_does_not_take_back_what_a_poll_found_meanwhile(
     world: World, web: Application, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real, found = applications.repository_for, list[str]()
 
-    def serving(*arguments: Any) -> Repository | None:
+    def serving(*arguments: Any, **more: Any) -> Repository | None:
         # A poll stores its commit between the edit's reading of the rows and its writing.
         SourceState.objects.update(wanted="f" * 40)
         found.append("once")
-        return real(*arguments)
+        return real(*arguments, **more)
 
     monkeypatch.setattr(applications, "repository_for", serving)
     document = applications.document(web) | {"labels": {"tier": "one"}}
