@@ -173,9 +173,8 @@ class _Column:
         text = _json(value) if self._is_json and value is not None else None
         if text is not None and connection.vendor == "postgresql":
             return Jsonb(text, dumps=bytes)
-        if (
-            text is not None and text.isascii()
-        ):  # SQLite compares texts, and the ORM escapes all other characters
+        # SQLite compares texts, and the ORM escapes all other characters.
+        if text is not None and text.isascii():
             return text.decode()
         return self._field.get_db_prep_save(value, connection)
 
