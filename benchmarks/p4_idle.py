@@ -33,10 +33,11 @@ def main() -> None:
             threading.Event().wait(arguments.minutes * 60)
             seconds, used = time.perf_counter() - began, time.process_time() - cpu
             asked = sum(request_counts().values()) - sum(before.values())
-            resident = memory()
+            resident, own = memory(), memory("RssAnon")
     print(
         f"idle for {seconds:.0f} s with {arguments.applications} applications: {used / seconds * 100:.2f} % of one core (target <= 1.3), "
-        f"{asked / seconds:.3f} requests/s (target <= 0.2), {resident:.0f} MiB resident (target <= 150 for a worker)"
+        f"{asked / seconds:.3f} requests/s (target <= 0.2), {resident:.0f} MiB resident, {own:.0f} without mapped files "
+        "(target <= 150 for a worker)"
     )
 
 
