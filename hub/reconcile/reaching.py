@@ -17,11 +17,8 @@ from hub.reconcile.frame import Frame
 FETCH_PAUSE = timedelta(seconds=2)
 
 
-def check(frame: Frame, state: SourceState) -> bool:
-    """See to it that the Repository that serves this source was polled and its commit is known. Raises SourceError.
-
-    True when the commit was found out right here: `found` are the assignments that store it.
-    """
+def check(frame: Frame, state: SourceState) -> None:
+    """The Repository that serves this source, polled at least once. Raises SourceError."""
     url = str(frame.app.sources[state.index].get("repoURL", ""))
     repository = state.repository
     if repository is None or not serves(repository, url, frame):
@@ -32,8 +29,7 @@ def check(frame: Frame, state: SourceState) -> bool:
         )
     if state.error_code:
         raise SourceError(state.error_code, state.error_message)
-    is_new = not state.wanted and bool(repository.refs)
-    if is_new:
+    if not state.wanted and repository.refs:
         try:
             _resolve(state, str(frame.app.sources[state.index].get("tagPrefix") or ""))
         except SourceError as error:
@@ -46,24 +42,6 @@ def check(frame: Frame, state: SourceState) -> bool:
         raise SourceError(
             "RepositoryUnavailable", f"{repository.url} has not been listed yet", permanent=False
         )
-    return is_new
-
-
-def found(state: SourceState) -> list[tuple[str, list[str]]]:
-    """Assignments for the row of a source whose commit was found out here.
-
-    Unless a poll was faster: what it wrote is newer, and this pass is followed by another.
-    """
-    unmoved = "CASE WHEN wanted = '' AND target_revision = %s THEN %s ELSE"
-    values = {"wanted": state.wanted, "ref_name": state.ref_name}
-    return [
-        (f"{name} = {unmoved} {name} END", [state.target_revision, value]) for name, value in values.items()
-    ]
-
-
-def keep(state: SourceState) -> None:
-    """Store nothing but the commit that was found out here."""
-    statements.update(SourceState, {}, "id = %s", [state.id], computed=found(state))
 
 
 def serves(repository: Repository, url: str, frame: Frame) -> bool:
@@ -85,6 +63,10 @@ def _resolve(state: SourceState, tag_prefix: str) -> None:
     )
     state.wanted = found.resolutions[0].sha
     state.ref_name = (found.resolutions[0].ref or found.resolutions[0].name)[:255]
+    # Unless a poll was faster: what it wrote is newer, and this pass is followed by another.
+    values = {"wanted": state.wanted, "ref_name": state.ref_name}
+    unmoved = "id = %s AND wanted = '' AND target_revision = %s"
+    statements.update(SourceState, values, unmoved, [state.id, state.target_revision])
 
 
 def try_again(frame: Frame, error: SourceError) -> None:

@@ -242,22 +242,18 @@ def _bring_sources(frame: Frame, states: list[SourceState]) -> None:
         raise SourceError("InvalidSource", "the sources changed; look again", permanent=False)
     for state, entry in zip(states, sources, strict=True):
         parameters = hashlib.sha256(canonical_json(frame.app.sources[state.index])).hexdigest()
-        is_new = reaching.check(frame, state)
+        reaching.check(frame, state)
         if state.wanted == state.revision and state.input_key and state.parameters == parameters:
-            if is_new:
-                reaching.keep(state)
             continue
         try:
-            _render(frame, state, entry, parameters, is_new)
+            _render(frame, state, entry, parameters)
         except SourceError as error:
-            if is_new:
-                reaching.keep(state)
             reaching.try_again(frame, error)
             raise
         frame.memory.pop("source_tries", None)
 
 
-def _render(frame: Frame, state: SourceState, entry: Source, parameters: str, is_new: bool) -> None:
+def _render(frame: Frame, state: SourceState, entry: Source, parameters: str) -> None:
     """Render one source at its wanted commit and remember what was read. Raises SourceError."""
     app = frame.app
     assert state.repository is not None
@@ -291,8 +287,7 @@ def _render(frame: Frame, state: SourceState, entry: Source, parameters: str, is
     state.observed_at = timezone.now()
     # What is wanted belongs to the poll, which may have moved it while this rendered.
     values = {name: getattr(state, name) for name in _RENDERED_FIELDS}
-    found = reaching.found(state) if is_new else ()
-    statements.update(SourceState, values, "id = %s", [state.id], computed=found)
+    statements.update(SourceState, values, "id = %s", [state.id])
 
 
 def _joined(frame: Frame, states: list[SourceState]) -> str:

@@ -183,13 +183,12 @@ def dispatch_events() -> None:
 
 
 def dispatch_now() -> None:
-    after, more = 0, True
-    while more:
-        rows = events.undispatched(TOGETHER, after)
-        if rows:
-            _deliver(telling.hand_over_all(rows))
-            after = rows[-1].id
-        more = len(rows) == TOGETHER
+    after = 0
+    while rows := events.undispatched(TOGETHER, after):
+        _deliver(telling.hand_over_all(rows))
+        if len(rows) < TOGETHER:
+            return
+        after = rows[-1].id
 
 
 def _deliver(deliveries: Iterable[int]) -> None:
