@@ -16,12 +16,11 @@ import pytest
 from hub.models import Application, SyncOperation
 from hub.services import operations
 from tests.flow.conftest import DANA
-from tests.flow.faults import one_pass
+from tests.flow.faults import AUTOMATED, one_pass
 from tests.live.realworld import RealWorld, real_world
 
 __all__ = ["real_world"]
 pytestmark = [pytest.mark.live, pytest.mark.timeout(240)]
-AUTOMATED = {"automated": {"prune": True, "self_heal": True}}
 ENDS = "metadata: {annotations: {sim/ends-after: 100ms}}"
 MIGRATION = """apiVersion: batch/v1
 kind: Job
